@@ -1,0 +1,21 @@
+"""What a genotype means: a framework-free graph of layers with shapes, costs and an identity."""
+
+from optuna_nas.graph.architecture import ArchitectureGraph, GraphBuilder, LayerSpec
+from optuna_nas.graph.operations import (
+    Operation,
+    Shape,
+    get_operation,
+    operation_names,
+    register_operation,
+)
+
+__all__ = [
+    "ArchitectureGraph",
+    "GraphBuilder",
+    "LayerSpec",
+    "Operation",
+    "Shape",
+    "get_operation",
+    "operation_names",
+    "register_operation",
+]

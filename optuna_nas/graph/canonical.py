@@ -1,0 +1,164 @@
+"""One identity for architectures that compute the same family of functions.
+
+Two genotypes often describe one network: an edge whose other end leads nowhere, a sum with a zero,
+a chain of skips. The identity is computed in two steps.
+
+1. *Simplify.* A value that does not depend on the input is a constant, and so is what is computed
+   from constants alone; a constant term of a sum is dropped, for the biases and normalisations
+   behind it make up for it. Identities vanish, nested sums become one multiset of terms,
+   operations without weights that read the same value are one value, and
+   those that are linear, such as average pooling, are taken apart at the terms of a sum.
+2. *Label.* The remaining layers are coloured by operation, attributes and position (from the input
+   forwards, then from the output backwards, as in Weisfeiler & Leman 1968), where the inputs of
+   sums and products are unordered. The identity is a hash of the colours.
+
+Layers with weights are never merged, even when they read the same value: each has weights of its
+own. So the classes are finer than those of NAS-Bench-201's string expansion where a node is shared
+by several readers, and coarser where its strings keep sums nested.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from optuna_nas.graph.pruning import is_identity
+
+if TYPE_CHECKING:
+    from optuna_nas.graph.architecture import ArchitectureGraph, LayerSpec
+
+# Deterministic operations without weights: equal inputs give equal values.
+_WEIGHTLESS = frozenset(
+    [
+        "activation",
+        "max_pooling2d",
+        "average_pooling2d",
+        "global_average_pooling2d",
+        "global_max_pooling2d",
+        "flatten",
+        "reshape",
+        "zero_padding2d",
+        "multiply",
+        "concatenate",
+    ]
+)
+
+# Linear ones among them: applied to a sum, they give the sum of what they give for its terms.
+_LINEAR = frozenset(
+    ["average_pooling2d", "global_average_pooling2d", "flatten", "reshape", "zero_padding2d"]
+)
+
+# A value is a sum: how often each term occurs in it. The empty sum is constant.
+_Sum = frozenset[tuple[int, int]]
+_CONSTANT: _Sum = frozenset()
+
+
+@dataclass
+class _Term:
+    label: str
+    inputs: tuple[_Sum, ...]
+    ordered: bool
+    readers: list[tuple[int, int, int]] = field(default_factory=list)  # (term, slot, count)
+
+
+def canonical_id(graph: ArchitectureGraph) -> str:
+    """Identity of a graph: 32 hexadecimal digits.
+
+    Architectures with one identity compute the same family of functions of their input; those with
+    different ones may still do so in ways that the simplification does not see.
+    """
+    terms, output = _simplify(graph)
+    live = _live(terms, output)
+    for position in live:
+        reader = terms[position]
+        for slot, value in enumerate(reader.inputs):
+            for read, count in value:
+                terms[read].readers.append((position, slot if reader.ordered else 0, count))
+    forward = _forward(terms, live, {position: terms[position].label for position in live})
+    outputs = dict(output)
+    both: dict[int, str] = {}
+    for position in reversed(live):
+        readers = sorted(
+            f"{both[reader]}/{slot}/{count}" for reader, slot, count in terms[position].readers
+        )
+        both[position] = _hash(forward[position], str(outputs.get(position, 0)), *readers)
+    # Once more, to tell apart layers whose readers differ only in what else they read.
+    colours = _forward(terms, live, both)
+    return _hash(str(graph.input_shape), str(graph.output_shape), *sorted(colours.values()))
+
+
+def _forward(terms: list[_Term], live: list[int], labels: dict[int, str]) -> dict[int, str]:
+    """Colour every term by its label and the colours of what it reads."""
+    colours: dict[int, str] = {}
+    for position in live:
+        inputs = [_colour(value, colours) for value in terms[position].inputs]
+        ordered = inputs if terms[position].ordered else sorted(inputs)
+        colours[position] = _hash(labels[position], *ordered)
+    return colours
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _colour(value: _Sum, colours: dict[int, str]) -> str:
+    return _hash(*sorted(f"{colours[term]}*{count}" for term, count in value))
+
+
+def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
+    terms: list[_Term] = []
+    values: dict[str, _Sum] = {}
+    weightless: dict[tuple[str, tuple[_Sum, ...]], int] = {}
+    for layer in graph.layers:
+        inputs = tuple(values[name] for name in layer.inputs)
+        if layer.op == "add":
+            total: Counter[int] = Counter()
+            for value in inputs:
+                total.update(dict(value))
+            values[layer.name] = frozenset(total.items())
+        elif is_identity(layer):
+            values[layer.name] = inputs[0]
+        elif layer.op == "zero" or (inputs and _is_constant(layer.op, inputs)):
+            values[layer.name] = _CONSTANT
+        else:
+            shapes = ",".join(str(graph.shapes[name]) for name in layer.inputs)
+            attributes = json.dumps(dict(layer.attributes), sort_keys=True)
+            label = f"{layer.op} {attributes} {shapes}"
+            if layer.op == "multiply":
+                inputs = tuple(sorted(inputs, key=sorted))
+
+            def term(*inputs: _Sum, label: str = label, layer: LayerSpec = layer) -> int:
+                known = weightless.get((label, inputs)) if layer.op in _WEIGHTLESS else None
+                if known is None:
+                    terms.append(_Term(label, inputs, ordered=layer.op != "multiply"))
+                    known = weightless[label, inputs] = len(terms) - 1
+                return known
+
+            if layer.op in _LINEAR:
+                values[layer.name] = frozenset(
+                    (term(frozenset({(inner, 1)})), count) for inner, count in inputs[0]
+                )
+            else:
+                values[layer.name] = frozenset({(term(*inputs), 1)})
+    return terms, values[graph.output]
+
+
+def _is_constant(op: str, inputs: tuple[_Sum, ...]) -> bool:
+    if op == "multiply":
+        return any(value == _CONSTANT for value in inputs)
+    return all(value == _CONSTANT for value in inputs)
+
+
+def _live(terms: list[_Term], output: _Sum) -> list[int]:
+    """Positions of the terms that reach the output, in topological order."""
+    seen: set[int] = set()
+    stack = [term for term, _ in output]
+    while stack:
+        position = stack.pop()
+        if position not in seen:
+            seen.add(position)
+            stack.extend(term for value in terms[position].inputs for term, _ in value)
+    return sorted(seen)

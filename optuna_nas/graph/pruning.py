@@ -1,0 +1,95 @@
+"""Removing what can't change a network's output, exactly.
+
+Unlike the canonical identity, pruning keeps constants: a batch normalisation that reads zeros
+still adds its offset, so it stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from optuna_nas.graph.architecture import ArchitectureGraph, LayerSpec
+
+_ZERO_AT_ZERO = frozenset(
+    [
+        "linear",
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "hard_silu",
+        "mish",
+        "tanh",
+    ]
+)
+_KEEPS_ZERO = frozenset(
+    [
+        "identity",
+        "dropout",
+        "flatten",
+        "reshape",
+        "zero_padding2d",
+        "max_pooling2d",
+        "average_pooling2d",
+        "global_average_pooling2d",
+        "global_max_pooling2d",
+    ]
+)
+
+
+def is_identity(layer: LayerSpec) -> bool:
+    """Whether a layer of one input returns that input."""
+    if layer.op == "activation":
+        return bool(layer.attributes["function"] == "linear")
+    if layer.op in ("add", "multiply", "concatenate"):
+        return len(layer.inputs) == 1
+    return layer.op == "identity"
+
+
+def _keeps_zero(layer: LayerSpec) -> bool:
+    """Whether zeros in give exactly zeros out, whatever the weights."""
+    if layer.op == "activation":
+        return layer.attributes["function"] in _ZERO_AT_ZERO
+    if layer.op in ("conv2d", "depthwise_conv2d", "dense"):
+        return not layer.attributes["use_bias"]
+    return layer.op in _KEEPS_ZERO
+
+
+def pruned_layers(graph: ArchitectureGraph) -> tuple[list[LayerSpec], str]:
+    """Layers of ``graph`` that matter, rewired, and the name of its output."""
+    alias: dict[str, str] = {}  # layer -> the layer whose value it has
+    zero: set[str] = set()  # layers that are exactly zero
+    kept: dict[str, LayerSpec] = {}
+    for layer in graph.layers:
+        inputs = tuple(alias[name] for name in layer.inputs)
+        if layer.op == "add":
+            live = tuple(name for name in inputs if name not in zero)
+            if not live:
+                zero.add(layer.name)
+            inputs = live or inputs[:1]
+        elif (
+            layer.op == "zero"
+            or (layer.op == "multiply" and zero.intersection(inputs))
+            or (inputs and _keeps_zero(layer) and zero.issuperset(inputs))
+            or (layer.op == "concatenate" and zero.issuperset(inputs))
+        ):
+            zero.add(layer.name)
+        candidate = replace(layer, inputs=inputs)
+        if is_identity(candidate):
+            alias[layer.name] = inputs[0]
+            continue
+        alias[layer.name] = layer.name
+        kept[layer.name] = candidate
+    output = alias[graph.output]
+    needed, stack = {graph.layers[0].name}, [output]
+    while stack:
+        name = stack.pop()
+        if name not in needed:
+            needed.add(name)
+            stack.extend(kept[name].inputs)
+    return [layer for name, layer in kept.items() if name in needed], output

@@ -1,0 +1,184 @@
+"""The primitives a space is declared with.
+
+Every node answers two questions in the same words: which decisions it holds (`Node.points`) and
+which layers it stands for once they are taken (`Node.emit`). A decision's name is its path: the
+prefixes of the repetitions, scopes and branches it lives in, then its own name. The branch is part
+of the path because Keras Tuner knows a name only once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Union
+
+from optuna_nas.errors import SpaceError
+from optuna_nas.graph import GraphBuilder
+from optuna_nas.space.decisions import Params, Point
+
+
+class Node(ABC):
+    """Part of a declared space."""
+
+    @abstractmethod
+    def points(self, path: str) -> tuple[Point, ...]:
+        """Decisions of this node when it stands under ``path`` (empty, or ending in a slash)."""
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        """Append this node's layers to ``x``; return the last, or None where it is left out."""
+        raise SpaceError(
+            f"{type(self).__name__} at {path!r} gives a value, not layers; put it into an "
+            "attribute of a layer.",
+            self,
+        )
+
+    def value(self, params: Params, path: str) -> Any:
+        """The value chosen, for a node that stands in an attribute of a layer."""
+        raise SpaceError(
+            f"{type(self).__name__} at {path!r} gives layers, not a value; it can't stand in an "
+            "attribute of a layer.",
+            self,
+        )
+
+
+Body = Union[Node, Sequence["Node | Sequence[Any]"]]
+
+
+@dataclass
+class Emitter:
+    """Where layers go while decisions are read: a builder, the decisions, and a cell's nodes."""
+
+    builder: GraphBuilder
+    params: Params
+    sources: tuple[str, ...] = ()
+
+    def channels(self, x: str) -> int:
+        return self.builder.shapes[x][-1]
+
+
+def check_name(name: object, kind: str) -> None:
+    """A name is a non-empty string without the characters paths are made of."""
+    if not isinstance(name, str) or not name or set(name) & set("/="):
+        raise SpaceError(
+            f"{kind}: a name is a non-empty string without '/' and '=', got {name!r}.", name
+        )
+
+
+def as_node(body: Any) -> Node:
+    """A sequence is a chain; a node is itself."""
+    if isinstance(body, Node):
+        return body
+    if isinstance(body, (list, tuple)):
+        return Chain(tuple(as_node(part) for part in body))
+    raise SpaceError(
+        f"Expected a layer, a choice or a list of them, got {body!r} of type "
+        f"{type(body).__name__}.",
+        body,
+    )
+
+
+def value_points(value: Any, path: str) -> tuple[Point, ...]:
+    """Decisions in an attribute of a layer."""
+    return value.points(path) if isinstance(value, Node) else ()
+
+
+def resolve(value: Any, params: Params, path: str) -> Any:
+    """The value of an attribute once decisions are taken."""
+    return value.value(params, path) if isinstance(value, Node) else value
+
+
+@dataclass(frozen=True)
+class Chain(Node):
+    """Nodes one after another; a list stands for it."""
+
+    parts: tuple[Node, ...]
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        return tuple(point for part in self.parts for point in part.points(path))
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        for part in self.parts:
+            # What is left out of a chain lets its input pass.
+            x = part.emit(emitter, path, x) or x
+        return x
+
+
+@dataclass(frozen=True)
+class Channels(Node):
+    """The number of channels that come in, times ``factor``: a value for ``filters``."""
+
+    factor: float = 1
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        return ()
+
+
+@dataclass(frozen=True)
+class Layer(Node):
+    """A layer: an operation and its attributes, each a plain value or a decision."""
+
+    op: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        return tuple(p for value in self.attributes.values() for p in value_points(value, path))
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        attributes = {
+            key: max(1, round(emitter.channels(x) * value.factor))
+            if isinstance(value, Channels)
+            else resolve(value, emitter.params, path)
+            for key, value in self.attributes.items()
+        }
+        return emitter.builder.add(self.op, attributes, [x], name=f"{path}{self.op}")
+
+
+@dataclass(frozen=True)
+class Scope(Node):
+    """A body whose decisions are named under ``name/``."""
+
+    name: str
+    body: Any
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "Scope")
+        object.__setattr__(self, "body", as_node(self.body))
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        points: tuple[Point, ...] = self.body.points(f"{path}{self.name}/")
+        return points
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        emitted: str | None = self.body.emit(emitter, f"{path}{self.name}/", x)
+        return emitted
+
+    def value(self, params: Params, path: str) -> Any:
+        return self.body.value(params, f"{path}{self.name}/")
+
+
+@dataclass(frozen=True)
+class Tied(Node):
+    """Decisions taken once and shared by every place that holds the same `Tied` node.
+
+    They are named from the root, wherever they stand.
+    """
+
+    body: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "body", as_node(self.body))
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        return tuple(_tie(point) for point in self.body.points(""))
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        emitted: str | None = self.body.emit(emitter, "", x)
+        return emitted
+
+    def value(self, params: Params, path: str) -> Any:
+        return self.body.value(params, "")
+
+
+def _tie(point: Point) -> Point:
+    return replace(point, tied=True)

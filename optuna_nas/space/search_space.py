@@ -1,0 +1,346 @@
+"""`SearchSpace`: a network declared once, with its decisions left open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from optuna_nas.errors import (
+    GenotypeError,
+    InfeasibleArchitectureError,
+    InfeasibleSpaceError,
+    SpaceError,
+)
+from optuna_nas.graph import ArchitectureGraph, GraphBuilder
+from optuna_nas.space import edits
+from optuna_nas.space.counting import count
+from optuna_nas.space.decisions import Domain, Point, Suggester, Value, completions, decide
+from optuna_nas.space.genotype import Genotype
+from optuna_nas.space.nodes import Body, Emitter, Node, Scope, as_node
+from optuna_nas.space.serialization import from_state, to_state
+
+TRAINING = "training"
+LOGITS = "logits"
+# Random draws in search of a feasible architecture before a space is called infeasible. A space in
+# which fewer than one in a hundred is feasible would need more; declare it more narrowly.
+MAX_DRAWS = 500
+
+
+class SearchSpace:
+    """A search space: a network with named decisions left open.
+
+    The body is followed by a dense layer that gives one logit a class.
+
+    Args:
+        name: What the space is called in studies and reports.
+        input_shape: Shape of one example, channels last.
+        classes: Number of classes.
+        body: Layers and decisions, in a list or as one node.
+        training: Decisions that are not part of the network, such as the learning rate; they are
+            named under ``training/`` and read by `training`.
+        max_params: Architectures with more trainable parameters are infeasible.
+        max_macs: Architectures with more multiply-accumulates are infeasible.
+
+    Raises:
+        SpaceError: The declaration has no meaning, such as one name for two decisions.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        input_shape: Sequence[int],
+        classes: int,
+        body: Body,
+        training: Sequence[Node] = (),
+        max_params: int | None = None,
+        max_macs: int | None = None,
+    ) -> None:
+        if not name or not isinstance(name, str):
+            raise SpaceError(f"name must be a non-empty string, got {name!r}.", name)
+        if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
+            raise SpaceError(f"classes must be an integer of at least 2, got {classes!r}.", classes)
+        shape = tuple(input_shape)
+        if not shape or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in shape):
+            raise SpaceError(
+                f"input_shape must be positive integers, channels last, got {input_shape!r}.", shape
+            )
+        for limit, value in (("max_params", max_params), ("max_macs", max_macs)):
+            if value is not None and (isinstance(value, bool) or value < 1):
+                raise SpaceError(
+                    f"{limit} must be a positive integer or None, got {value!r}.", value
+                )
+        self.name = name
+        self.input_shape = shape
+        self.classes = classes
+        self.max_params = max_params
+        self.max_macs = max_macs
+        self._body = as_node(body)
+        self._training = tuple(as_node(node) for node in training)
+        self.points: tuple[Point, ...] = self._body.points("") + tuple(
+            point for node in self._training for point in Scope(TRAINING, node).points("")
+        )
+        _check_names(self.points)
+        # Drawing, mutating and building ask for the same few graphs in a row.
+        self._graph = lru_cache(maxsize=512)(self._build_graph)
+
+    # --- genotypes ---------------------------------------------------------------------------
+
+    def suggest(self, trial: Suggester) -> Genotype:
+        """Ask a host for every decision that exists, in order.
+
+        Args:
+            trial: An Optuna trial, or anything with its three ``suggest_`` methods.
+        """
+        return self._decide(lambda point: point.domain.suggest(trial, point.name))
+
+    def sample(self, rng: np.random.Generator) -> Genotype:
+        """A random feasible genotype: each decision uniform when it comes up.
+
+        Raises:
+            InfeasibleSpaceError: Many draws found none that is feasible.
+        """
+        return self._draw(lambda: decide(self.points, lambda p: p.domain.sample(rng)))
+
+    def genotype(self, params: Mapping[str, Any]) -> Genotype:
+        """The genotype in a host's parameters; those that are not of this space are ignored.
+
+        Raises:
+            GenotypeError: A decision is missing, or its value is outside its domain.
+        """
+
+        def choose(point: Point) -> Value:
+            if point.name not in params:
+                raise GenotypeError(
+                    f"The decision {point.name!r} of space {self.name!r} is missing.", point.name
+                )
+            value = point.domain.normalise(params[point.name])
+            if value is None:
+                raise GenotypeError(
+                    f"{params[point.name]!r} is no value of the decision {point.name!r}: expected "
+                    f"{_describe(point.domain)}.",
+                    params[point.name],
+                )
+            return value
+
+        return self._decide(choose)
+
+    def genotypes(self) -> Iterator[Genotype]:
+        """Every genotype, feasible or not, in a fixed order (of a continuous decision, eleven
+        values)."""
+        return (Genotype(params) for params in completions(self.points, {}))
+
+    def neighbors(self, genotype: Genotype) -> Iterator[Genotype]:
+        """Every feasible genotype one edit away, each once.
+
+        An edit changes one decision, or puts in, takes out or moves one copy of a repetition.
+        Decisions that it brings into being take every value, so the relation is symmetric; with
+        continuous decisions it can only be a sample.
+        """
+        children = map(Genotype, edits.neighbors(self.points, genotype.params))
+        return (child for child in children if self.feasible(child))
+
+    def mutate(self, genotype: Genotype, rng: np.random.Generator) -> Genotype:
+        """A random feasible neighbour: one decision, drawn uniformly, takes a different value.
+
+        A genotype without any decision that could change comes back as it is.
+
+        Raises:
+            InfeasibleSpaceError: Many draws found no feasible neighbour.
+        """
+        return self._draw(lambda: edits.mutate(self.points, genotype.params, rng))
+
+    def crossover(self, a: Genotype, b: Genotype, rng: np.random.Generator) -> Genotype:
+        """A feasible genotype that takes each aligned decision from either parent.
+
+        Raises:
+            InfeasibleSpaceError: Many draws found no feasible child.
+        """
+        return self._draw(lambda: edits.crossover(self.points, a, b, rng))
+
+    @cached_property
+    def size(self) -> int | float:
+        """Number of distinct genotypes, feasible or not; `math.inf` with a continuous decision."""
+        return count(self.points)
+
+    def _decide(self, choose: Callable[[Point], Value]) -> Genotype:
+        return Genotype(decide(self.points, choose))
+
+    def _draw(self, draw: Callable[[], Mapping[str, Value]]) -> Genotype:
+        for _ in range(MAX_DRAWS):
+            genotype = Genotype(draw())
+            try:
+                self.graph(genotype)
+            except InfeasibleArchitectureError as error:
+                reason = str(error)
+            else:
+                return genotype
+        raise InfeasibleSpaceError(
+            f"Space {self.name!r}: none of {MAX_DRAWS} drawn architectures is feasible. The last "
+            f"one failed because: {reason}",
+            self.name,
+        )
+
+    # --- what a genotype means ---------------------------------------------------------------
+
+    def graph(self, genotype: Genotype) -> ArchitectureGraph:
+        """The network that a genotype stands for.
+
+        Raises:
+            GenotypeError: The genotype is not one of this space.
+            InfeasibleArchitectureError: Its shapes do not fit, or it passes a limit of the space.
+        """
+        result = self._graph(genotype)
+        if isinstance(result, InfeasibleArchitectureError):
+            raise result.with_traceback(None)
+        return result
+
+    def _build_graph(self, genotype: Genotype) -> ArchitectureGraph | InfeasibleArchitectureError:
+        builder = GraphBuilder(self.input_shape)
+        try:
+            x = self._body.emit(Emitter(builder, genotype), "", "input") or "input"
+            if len(builder.shapes[x]) != 1:
+                raise InfeasibleArchitectureError(
+                    f"The body of space {self.name!r} ends in the shape {builder.shapes[x]}; end "
+                    "it in a vector, for example with global_average_pooling() or flatten().",
+                    builder.shapes[x],
+                )
+            logits = builder.add("dense", {"units": self.classes}, [x], name=LOGITS)
+            graph = builder.graph(logits)
+            for what, limit in (("params", self.max_params), ("macs", self.max_macs)):
+                if limit is not None and getattr(graph, what) > limit:
+                    raise InfeasibleArchitectureError(
+                        f"{getattr(graph, what):,} {what} are over the limit max_{what}={limit:,}.",
+                        getattr(graph, what),
+                    )
+        except KeyError as error:
+            raise GenotypeError(
+                f"The genotype lacks the decision {error.args[0]!r} of space {self.name!r}.",
+                error.args[0],
+            ) from None
+        except InfeasibleArchitectureError as error:
+            return error  # so that the cache keeps failures too
+        return graph
+
+    def feasible(self, genotype: Genotype) -> bool:
+        """Whether the genotype has a valid network within the space's limits."""
+        return not isinstance(self._graph(genotype), InfeasibleArchitectureError)
+
+    def training(self, genotype: Genotype) -> dict[str, Value]:
+        """The decisions about training, under the last part of their names."""
+        return {
+            name.rsplit("/", 1)[-1]: value
+            for name, value in genotype.items()
+            if name.startswith(f"{TRAINING}/")
+        }
+
+    def identity(self, genotype: Genotype) -> str:
+        """Key for deduplication: the network's canonical identity and how it is trained."""
+        settings = {k: v for k, v in genotype.items() if k.startswith(f"{TRAINING}/")}
+        canonical = self.graph(genotype).canonical_id
+        return f"{canonical} {json.dumps(settings, sort_keys=True)}" if settings else canonical
+
+    # --- the declaration ---------------------------------------------------------------------
+
+    def distributions(self) -> dict[str, Domain]:
+        """Domain of every decision that can ever exist, by name."""
+        return {p.name: p.domain for point in self.points for p in point.descend()}
+
+    def to_json(self) -> str:
+        """Serialise; `from_json` returns an equal space."""
+        return json.dumps(self._state())
+
+    @classmethod
+    def from_json(cls, text: str) -> SearchSpace:
+        """Read what `to_json` wrote.
+
+        Raises:
+            SpaceError: The text is no JSON of a space.
+        """
+        try:
+            state = json.loads(text)
+            arguments = {key: from_state(value) for key, value in state.items()}
+            return cls(arguments.pop("name"), **arguments)
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            if isinstance(error, SpaceError):
+                raise
+            raise SpaceError(f"This is not the JSON of a search space: {error!r}.") from error
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "input_shape": list(self.input_shape),
+            "classes": self.classes,
+            "body": to_state(self._body),
+            "training": to_state(list(self._training)),
+            "max_params": self.max_params,
+            "max_macs": self.max_macs,
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of everything but the name: studies of spaces with one fingerprint may be joined."""
+        state = {key: value for key, value in self._state().items() if key != "name"}
+        return hashlib.blake2b(json.dumps(state).encode(), digest_size=16).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SearchSpace):
+            return NotImplemented
+        return self._state() == other._state()
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __getstate__(self) -> str:
+        return self.to_json()  # the cache of graphs can't be pickled, and need not be
+
+    def __setstate__(self, state: str) -> None:
+        self.__dict__ = SearchSpace.from_json(state).__dict__
+
+    def __repr__(self) -> str:
+        shape = "x".join(map(str, self.input_shape))
+        return (
+            f"<SearchSpace {self.name!r}: {shape} -> {self.classes} classes, "
+            f"{self.size:,} genotypes>"
+        )
+
+
+def _describe(domain: Domain) -> str:
+    values = list(domain.values())
+    if domain.size <= 12:
+        return f"one of {', '.join(map(repr, values))}"
+    return f"a value from {values[0]} to {values[-1]}"
+
+
+def _check_names(points: Iterable[Point]) -> dict[str, tuple[Point, bool]]:
+    """Names below ``points``; raises where two that may exist together share one."""
+    seen: dict[str, tuple[Point, bool]] = {}
+
+    def merge(found: Mapping[str, tuple[Point, bool]]) -> None:
+        for name, (point, tied) in found.items():
+            known = seen.get(name)
+            if known is not None and not (tied and known[1] and known[0] == point):
+                raise SpaceError(
+                    f"Two decisions are named {name!r}. Give one another name, put them into a "
+                    "Scope, or wrap both in one Tied node if they shall be one decision.",
+                    name,
+                )
+            seen[name] = (point, tied)
+
+    for point in points:
+        below: dict[str, tuple[Point, bool]] = {}
+        if point.copies:
+            below = _check_names(p for copy in point.copies for p in copy)
+        for group in point.branches.values():
+            for name, entry in _check_names(group).items():
+                if name in below and below[name][0] != entry[0]:
+                    raise SpaceError(f"Branches of {point.name!r} disagree on {name!r}.", name)
+                below[name] = entry
+        merge({point.name: (point, point.tied)})
+        merge({name: (p, tied or point.tied) for name, (p, tied) in below.items()})
+    return seen

@@ -1,0 +1,261 @@
+"""Structure: repetitions, branches, and cells that are graphs of nodes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from optuna_nas.errors import InfeasibleArchitectureError, SpaceError
+from optuna_nas.space.decisions import Categorical, IntegerRange, Point, Value
+from optuna_nas.space.nodes import (
+    Emitter,
+    Node,
+    Scope,
+    as_node,
+    check_name,
+    resolve,
+    value_points,
+)
+
+MERGES = ("add", "concatenate", "multiply")
+
+
+def _merge(emitter: Emitter, path: str, merge: Any, outputs: list[str]) -> str:
+    operation = resolve(merge, emitter.params, path)
+    if len(outputs) == 1:
+        return outputs[0]
+    return emitter.builder.add(operation, {}, outputs, name=f"{path}{operation}")
+
+
+def _check_merge(kind: str, merge: Any) -> None:
+    if not isinstance(merge, Node) and merge not in MERGES:
+        raise SpaceError(f"{kind}: merge is one of {', '.join(MERGES)}, got {merge!r}.", merge)
+
+
+@dataclass(frozen=True)
+class Repeat(Node):
+    """``low`` to ``high`` copies of a body one after another, each with decisions of its own.
+
+    The depth is the decision ``name/depth`` (none where low equals high); copy ``i`` lives under
+    ``name/i/``. Wrap the body in `Tied` for copies that decide together.
+    """
+
+    name: str
+    low: int
+    high: int
+    body: Any
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "Repeat")
+        bounds = (self.low, self.high)
+        if any(isinstance(b, bool) or not isinstance(b, int) for b in bounds):
+            raise SpaceError(f"Repeat {self.name!r}: low and high must be int, got {bounds}.")
+        if not 0 <= self.low <= self.high or self.high < 1:
+            raise SpaceError(f"Repeat {self.name!r}: expected 0 <= low <= high, got {bounds}.")
+        object.__setattr__(self, "body", as_node(self.body))
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        prefix = f"{path}{self.name}/"
+        copies = tuple(self.body.points(f"{prefix}{i}/") for i in range(self.high))
+        if self.low == self.high:
+            return tuple(point for copy in copies for point in copy)
+        domain = IntegerRange(self.low, self.high)
+        return (Point(f"{prefix}depth", domain, copies=copies, copy_prefix=prefix),)
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        prefix = f"{path}{self.name}/"
+        fixed = self.low == self.high
+        depth = self.high if fixed else int(emitter.params[f"{prefix}depth"])
+        for i in range(depth):
+            x = self.body.emit(emitter, f"{prefix}{i}/", x) or x
+        return x
+
+
+@dataclass(frozen=True)
+class Parallel(Node):
+    """Branches that read one input and are merged.
+
+    Args:
+        branches: Bodies; in a mapping each branch's decisions are named under its key.
+        merge: "add", "concatenate", "multiply", or a decision between them.
+        project: Whether branches whose shape differs are brought to the shape of the deepest,
+            smallest one by a 1x1 convolution with batch normalisation.
+    """
+
+    branches: Any
+    merge: Any = "add"
+    project: bool = False
+
+    def __post_init__(self) -> None:
+        _check_merge("Parallel", self.merge)
+        if not self.branches:
+            raise SpaceError("Parallel: branches are empty; give at least one.")
+        parts = (
+            [Scope(key, body) for key, body in self.branches.items()]
+            if isinstance(self.branches, Mapping)
+            else [as_node(body) for body in self.branches]
+        )
+        object.__setattr__(self, "branches", tuple(parts))
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        points = tuple(point for branch in self.branches for point in branch.points(path))
+        return points + value_points(self.merge, path)
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        emitted = (branch.emit(emitter, path, x) for branch in self.branches)
+        outputs = [output for output in emitted if output is not None]
+        if not outputs:
+            return None
+        if self.project:
+            outputs = _project(emitter, path, outputs)
+        return _merge(emitter, path, self.merge, outputs)
+
+
+def _project(emitter: Emitter, path: str, outputs: list[str]) -> list[str]:
+    """Bring outputs to one shape by strided 1x1 convolutions (He et al. 2016, option B)."""
+    shapes = [emitter.builder.shapes[output] for output in outputs]
+    if len({len(shape) for shape in shapes}) != 1:
+        return outputs  # the merge says what is wrong
+    *sizes, channels = zip(*shapes, strict=True)
+    target = (*map(min, sizes), max(channels))
+    projected = []
+    for output, shape in zip(outputs, shapes, strict=True):
+        if shape != target:
+            if len(shape) == 1:
+                attributes: dict[str, Any] = {"units": target[-1], "use_bias": False}
+                output = emitter.builder.add("dense", attributes, [output], name=f"{path}project")
+            else:
+                strides = tuple(-(-a // b) for a, b in zip(shape[:-1], target[:-1], strict=True))
+                attributes = {"filters": target[-1], "kernel_size": 1, "strides": strides}
+                output = emitter.builder.add("conv2d", attributes, [output], name=f"{path}project")
+            output = emitter.builder.add(
+                "batch_normalization", {}, [output], name=f"{path}project_normalization"
+            )
+        projected.append(output)
+    return projected
+
+
+@dataclass(frozen=True)
+class Subset(Node):
+    """``low`` to ``high`` of several named branches, merged: chosen inputs, chosen operations.
+
+    The decision is the sorted set of names joined by '+', so that it is one parameter.
+    """
+
+    name: str
+    options: Mapping[str, Any]
+    low: int
+    high: int
+    merge: Any = "add"
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "Subset")
+        _check_merge(f"Subset {self.name!r}", self.merge)
+        for key in self.options:
+            check_name(key, f"Subset {self.name!r}")
+            if "+" in key:
+                raise SpaceError(f"Subset {self.name!r}: no '+' in a branch's name, got {key!r}.")
+        if not 1 <= self.low <= self.high <= len(self.options):
+            raise SpaceError(
+                f"Subset {self.name!r}: expected 1 <= low <= high <= {len(self.options)} options, "
+                f"got low={self.low}, high={self.high}."
+            )
+        parts = {key: as_node(body) for key, body in self.options.items()}
+        object.__setattr__(self, "options", parts)
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        inner = {k: body.points(f"{path}{self.name}/{k}/") for k, body in self.options.items()}
+        sets = [
+            chosen
+            for size in range(self.low, self.high + 1)
+            for chosen in itertools.combinations(self.options, size)
+        ]
+        branches: dict[Value, tuple[Point, ...]] = {
+            "+".join(chosen): tuple(p for key in chosen for p in inner[key]) for chosen in sets
+        }
+        if not any(branches.values()):
+            branches = {}
+        domain = Categorical(tuple("+".join(chosen) for chosen in sets))
+        return (Point(path + self.name, domain, branches), *value_points(self.merge, path))
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        chosen = str(emitter.params[path + self.name]).split("+")
+        emitted = (self.options[k].emit(emitter, f"{path}{self.name}/{k}/", x) for k in chosen)
+        outputs = [output for output in emitted if output is not None]
+        return _merge(emitter, path, self.merge, outputs) if outputs else None
+
+
+@dataclass(frozen=True)
+class Edge(Node):
+    """An edge of a cell: reads node ``source`` (0 is the cell's input) through a body."""
+
+    source: Any
+    body: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "body", as_node(self.body))
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        points: tuple[Point, ...] = self.body.points(path)
+        return value_points(self.source, path) + points
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        source = resolve(self.source, emitter.params, path)
+        if isinstance(source, bool) or not isinstance(source, int):
+            raise SpaceError(f"Edge at {path!r}: source must be an int, got {source!r}.", source)
+        if not 0 <= source < len(emitter.sources):
+            raise SpaceError(
+                f"Edge at {path!r}: source {source} is not among the {len(emitter.sources)} nodes "
+                "before it (0 is the cell's input).",
+                source,
+            )
+        emitted: str | None = self.body.emit(emitter, path, emitter.sources[source])
+        return emitted
+
+
+@dataclass(frozen=True)
+class Cell(Node):
+    """A directed acyclic graph of nodes, each made of edges from those before it.
+
+    Args:
+        name: The cell's decisions are named under ``name/``.
+        nodes: One body a node, usually a `Parallel` or `Subset` of `Edge`; what is not an edge
+            reads the cell's input.
+        output: "last" node, or all nodes merged by "add" or "concatenate".
+    """
+
+    name: str
+    nodes: Any
+    output: str = "last"
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "Cell")
+        if self.output not in ("last", "add", "concatenate"):
+            raise SpaceError(
+                f"Cell {self.name!r}: output is 'last', 'add' or 'concatenate', "
+                f"got {self.output!r}.",
+                self.output,
+            )
+        if not self.nodes:
+            raise SpaceError(f"Cell {self.name!r}: nodes are empty; give at least one.")
+        object.__setattr__(self, "nodes", tuple(as_node(node) for node in self.nodes))
+
+    def points(self, path: str) -> tuple[Point, ...]:
+        return tuple(point for node in self.nodes for point in node.points(f"{path}{self.name}/"))
+
+    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        path = f"{path}{self.name}/"
+        outer, emitter.sources = emitter.sources, (x,)
+        for position, node in enumerate(self.nodes):
+            output = node.emit(emitter, path, x)
+            if output is None:
+                raise InfeasibleArchitectureError(
+                    f"Node {position + 1} of the cell at {path!r} has no edge left.", position + 1
+                )
+            emitter.sources += (output,)
+        nodes, emitter.sources = emitter.sources[1:], outer
+        if self.output == "last":
+            return nodes[-1]
+        return _merge(emitter, path, self.output, list(nodes))

@@ -1,0 +1,198 @@
+"""Shapes and counts against values worked out by hand, and identities of equal networks."""
+
+from __future__ import annotations
+
+import pytest
+
+from optuna_nas.errors import InfeasibleArchitectureError, OperationError
+from optuna_nas.graph import (
+    ArchitectureGraph,
+    GraphBuilder,
+    LayerSpec,
+    Operation,
+    get_operation,
+    register_operation,
+)
+
+
+def single(op: str, shape: tuple[int, ...], **attributes: object) -> ArchitectureGraph:
+    builder = GraphBuilder(shape)
+    return builder.graph(builder.add(op, attributes, ["input"]))
+
+
+@pytest.mark.parametrize(
+    ("op", "shape", "attributes", "output", "params", "macs"),
+    [
+        ("conv2d", (8, 8, 3), {"filters": 4, "kernel_size": 3}, (8, 8, 4), 108, 64 * 108),
+        (
+            "conv2d",
+            (9, 7, 4),
+            {"filters": 6, "kernel_size": (3, 1), "strides": 2, "use_bias": True, "groups": 2},
+            (5, 4, 6),
+            3 * 2 * 6 + 6,
+            20 * 42,
+        ),
+        (
+            "conv2d",
+            (9, 9, 1),
+            {"filters": 2, "kernel_size": 3, "dilation_rate": 2, "padding": "valid"},
+            (5, 5, 2),
+            18,
+            25 * 18,
+        ),
+        ("depthwise_conv2d", (8, 8, 5), {"kernel_size": 3, "strides": 2}, (4, 4, 5), 45, 16 * 45),
+        ("dense", (7,), {"units": 3}, (3,), 24, 24),
+        ("dense", (5, 7), {"units": 3, "use_bias": False}, (5, 3), 21, 105),
+        ("batch_normalization", (4, 4, 6), {}, (4, 4, 6), 12, 0),
+        ("layer_normalization", (6,), {}, (6,), 12, 0),
+        ("max_pooling2d", (7, 7, 2), {"pool_size": 2, "strides": 2}, (4, 4, 2), 0, 0),
+        (
+            "average_pooling2d",
+            (7, 7, 2),
+            {"pool_size": 2, "strides": 2, "padding": "valid"},
+            (3, 3, 2),
+            0,
+            0,
+        ),
+        ("global_average_pooling2d", (7, 5, 2), {}, (2,), 0, 0),
+        ("flatten", (3, 4, 2), {}, (24,), 0, 0),
+        ("reshape", (12,), {"target_shape": (3, 4)}, (3, 4), 0, 0),
+        ("zero_padding2d", (3, 3, 1), {"padding": 2}, (7, 7, 1), 0, 0),
+        ("activation", (3,), {"function": "relu"}, (3,), 0, 0),
+    ],
+)
+def test_shapes_and_costs(
+    op: str,
+    shape: tuple[int, ...],
+    attributes: dict[str, object],
+    output: tuple[int, ...],
+    params: int,
+    macs: int,
+) -> None:
+    graph = single(op, shape, **attributes)
+    assert graph.output_shape == output
+    assert (graph.params, graph.macs) == (params, macs)
+    assert ArchitectureGraph.from_json(graph.to_json()) == graph
+
+
+def test_peak_activation_bytes_counts_what_is_alive() -> None:
+    builder = GraphBuilder((4, 4, 1))  # 16 values
+    a = builder.add("conv2d", {"filters": 2, "kernel_size": 3}, ["input"])  # 32
+    b = builder.add("conv2d", {"filters": 4, "kernel_size": 3}, [a])  # 64
+    c = builder.add("conv2d", {"filters": 2, "kernel_size": 3}, [b])  # 32, while a and b live
+    d = builder.add("add", {}, [a, c])
+    graph = builder.graph(d)
+    assert graph.peak_activation_bytes == 4 * (32 + 64 + 32)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([], "begins with"),
+        ([LayerSpec("a", "flatten", {}, ())], "begins with"),
+        (
+            [LayerSpec("i", "input", {"shape": (3,)}), LayerSpec("i", "flatten", {}, ("i",))],
+            "Two layers are named 'i'",
+        ),
+        (
+            [LayerSpec("i", "input", {"shape": (3,)}), LayerSpec("a", "flatten", {}, ("b",))],
+            "reads 'b'",
+        ),
+        (
+            [LayerSpec("i", "input", {"shape": (3,)}), LayerSpec("a", "flatten", {}, ())],
+            "has no input",
+        ),
+    ],
+)
+def test_a_graph_is_checked(layers: list[LayerSpec], message: str) -> None:
+    with pytest.raises(OperationError, match=message):
+        ArchitectureGraph(layers)
+
+
+def test_a_shape_that_does_not_fit_names_the_layer() -> None:
+    builder = GraphBuilder((8,))
+    with pytest.raises(InfeasibleArchitectureError, match=r"Layer 'stem_conv2d'.*height, width"):
+        builder.add("conv2d", {"filters": 1, "kernel_size": 3}, ["input"], name="stem/conv2d")
+    with pytest.raises(InfeasibleArchitectureError, match="does not fill"):
+        single("reshape", (5,), target_shape=(2, 3))
+    with pytest.raises(InfeasibleArchitectureError, match="must divide"):
+        single("conv2d", (4, 4, 3), filters=4, kernel_size=1, groups=2)
+
+
+def test_an_operation_can_be_registered_once() -> None:
+    operation = Operation("test_operation", lambda _, inputs: inputs[0])
+    register_operation(operation)
+    with pytest.raises(OperationError, match="exists already"):
+        register_operation(operation)
+    register_operation(operation, replace=True)
+    assert get_operation("test_operation") is operation
+
+
+class Net:
+    """Shorthand to write small graphs down."""
+
+    def __init__(self) -> None:
+        self.builder = GraphBuilder((8, 8, 4))
+
+    def conv(self, x: str, kernel: int = 3) -> str:
+        return self.builder.add("conv2d", {"filters": 4, "kernel_size": kernel}, [x])
+
+    def pool(self, x: str) -> str:
+        return self.builder.add("average_pooling2d", {"pool_size": 3}, [x])
+
+    def add(self, *x: str) -> str:
+        return self.builder.add("add", {}, x)
+
+    def zero(self, x: str) -> str:
+        return self.builder.add("zero", {}, [x])
+
+    def id(self, x: str) -> str:
+        return self.builder.graph(x).canonical_id
+
+
+def test_equal_functions_have_one_identity() -> None:
+    n = Net()
+    plain = n.id(n.conv("input"))
+    assert plain == n.id(n.add(n.conv("input"), n.zero("input")))
+    assert plain == n.id(n.add(n.zero(n.conv("input")), n.conv("input")))
+    assert plain == n.id(n.builder.add("identity", {}, [n.conv("input")]))
+    assert plain == n.id(n.builder.add("activation", {"function": "linear"}, [n.conv("input")]))
+    # What is computed from zeros alone is a constant that a bias makes up for.
+    assert plain == n.id(n.add(n.conv("input"), n.conv(n.zero("input"))))
+    # Sums are unordered and nest.
+    a, b = n.conv("input", 1), n.conv("input", 5)
+    assert n.id(n.add(a, b)) == n.id(n.add(b, a))
+    assert n.id(n.add(n.add(a, b), "input")) == n.id(n.add(a, n.add("input", b)))
+    # Average pooling is linear.
+    assert n.id(n.pool(n.add(a, b))) == n.id(n.add(n.pool(b), n.pool(a)))
+
+
+def test_different_functions_have_different_identities() -> None:
+    n = Net()
+    ids = [n.id(n.conv("input")), n.id(n.conv("input", 1)), n.id(n.conv(n.conv("input")))]
+    ids.append(n.id(n.add("input", "input")))
+    ids.append(n.id(n.add("input", n.conv("input"))))
+    ids.append(n.id("input"))
+    shared = n.conv("input")
+    ids.append(n.id(n.add(shared, n.conv(shared))))
+    # Here the two convolutions of the input have weights of their own.
+    ids.append(n.id(n.add(n.conv("input"), n.conv(n.conv("input")))))
+    ids.append(n.id(n.add(shared, shared)))
+    ids.append(n.id(n.add(n.conv("input"), n.conv("input"))))
+    ids.append(n.id(n.builder.add("concatenate", {}, ["input", shared])))
+    ids.append(n.id(n.builder.add("concatenate", {}, [shared, "input"])))
+    assert len(set(ids)) == len(ids)
+
+
+def test_pruning_is_exact() -> None:
+    n = Net()
+    kept = n.conv("input")
+    normalized = n.builder.add("batch_normalization", {}, [n.conv(n.zero("input"))])
+    dead = n.conv("input", 5)
+    out = n.add(kept, n.conv(n.zero("input")), normalized)
+    pruned = n.builder.graph(out).pruned()
+    names = {layer.name for layer in pruned.layers}
+    assert dead not in names
+    # A convolution of zeros is zero and leaves the sum; the offset of a normalisation stays.
+    assert normalized in names
+    assert len(pruned.layer(out).inputs) == 2
