@@ -1,0 +1,27 @@
+"""Architecture graphs as ONNX files, with trained or random weights.
+
+`write_onnx` needs the extra ``optuna-nas[onnx]``, which is imported when it is called. It needs no
+framework, so a candidate's latency can be had before anything is built or trained.
+"""
+
+from optuna_nas.export._onnx import require_onnx
+from optuna_nas.export.model import onnx_bytes, replace_file, write_onnx
+from optuna_nas.export.preprocessing import Preprocessing
+from optuna_nas.export.rules import Rule, register_rule, supported_operations
+from optuna_nas.export.weights import random_weights, weight_shapes
+from optuna_nas.export.writer import Layout, Writer
+
+__all__ = [
+    "Layout",
+    "Preprocessing",
+    "Rule",
+    "Writer",
+    "onnx_bytes",
+    "random_weights",
+    "register_rule",
+    "replace_file",
+    "require_onnx",
+    "supported_operations",
+    "weight_shapes",
+    "write_onnx",
+]
