@@ -59,12 +59,12 @@ def _leaf(draw: st.DrawFn, name: str) -> Node:
 
 
 @st.composite
-def nodes(draw: st.DrawFn, depth: int = 2) -> Node:
+def nodes(draw: st.DrawFn, depth: int = 2, prefix: str = "n") -> Node:
     """A node of any kind whose output has the shape of its input (4 channels)."""
     counter = itertools.count()
 
     def build(level: int) -> Node:
-        name = f"n{next(counter)}"
+        name = f"{prefix}{next(counter)}"
         kind = draw(st.integers(0, 7)) if level else 0
         if kind == 0:
             return _leaf(draw, name)
@@ -95,7 +95,8 @@ def nodes(draw: st.DrawFn, depth: int = 2) -> Node:
 @st.composite
 def spaces(draw: st.DrawFn) -> SearchSpace:
     """A nested space of any shape the primitives allow; its architectures are mostly feasible."""
-    parts = draw(st.lists(nodes(), min_size=1, max_size=2))
+    # What is tied is named from the root, so the parts may not share names.
+    parts = [draw(nodes(prefix=prefix)) for prefix in "mn"[: draw(st.integers(1, 2))]]
     body: list[Node] = [conv(4, 3)]
     body += [Scope(f"part{i}", part) for i, part in enumerate(parts)]
     if draw(st.booleans()):

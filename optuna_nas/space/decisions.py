@@ -129,7 +129,7 @@ class FloatRange:
         """All values of a stepped range; eleven evenly spread ones of a continuous range."""
         if self.step is None:
             return [self._from_unit(position / 10) for position in range(11)]
-        return [self.low + position * self.step for position in range(int(self.size))]
+        return [self._at(position) for position in range(int(self.size))]
 
     def normalise(self, value: Any) -> float | None:
         if isinstance(value, (bool, np.bool_)) or not isinstance(
@@ -141,7 +141,7 @@ class FloatRange:
 
     def sample(self, rng: np.random.Generator) -> float:
         if self.step is not None:
-            return self.low + self.step * int(rng.integers(int(self.size)))
+            return self._at(int(rng.integers(int(self.size))))
         return self._from_unit(float(rng.random()))
 
     def move(self, value: Value, rng: np.random.Generator) -> float:
@@ -154,6 +154,10 @@ class FloatRange:
             moved = self._from_unit(2 - unit if unit > 1 else unit)
             if moved != value:
                 return moved
+
+    def _at(self, position: int) -> float:
+        # Rounding may lead a hair past the end.
+        return min(self.low + position * (self.step or 0.0), self.high)
 
     def _from_unit(self, unit: float) -> float:
         if self.log:

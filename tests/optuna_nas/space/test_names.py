@@ -193,3 +193,17 @@ def test_what_is_left_out_of_a_merge_is_no_branch() -> None:
     assert all(layer.op != "add" for layer in without.layers)
     joined = space.graph(space.genotype({"skip": True, "merge": "concatenate"}))
     assert joined.shapes["concatenate"] == (8, 8, 8)
+
+
+def test_a_stepped_range_ends_where_it_says() -> None:
+    space = SearchSpace(
+        "steps",
+        input_shape=(4,),
+        classes=2,
+        body=[],
+        training=[Float("x", -10.2, 10.2, step=0.1)],
+    )
+    values = [genotype["training/x"] for genotype in space.genotypes()]
+    assert len(values) == space.size == 205
+    assert max(values) == 10.2
+    assert all(space.genotype({"training/x": value})["training/x"] == value for value in values)

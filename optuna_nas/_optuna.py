@@ -1,0 +1,221 @@
+"""Everything this project keeps in an Optuna study, and the only access to `study._storage`.
+
+What a study or a trial carries for us lives in attributes whose keys start with ``optuna_nas:``.
+Samplers, pruners and reports read them through the helpers here, so that a key is spelt once.
+
+Attributes are written through the storage rather than through the study, for the filtered study
+that `optuna.pruners.HyperbandPruner` hands to samplers has no `set_user_attr`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_nas._processes import Owner
+from optuna_nas.errors import SpaceMismatchError
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+    from optuna.study import Study
+
+SPACE = "optuna_nas:space"
+OBJECTIVES = "optuna_nas:objectives"
+ENVIRONMENT = "optuna_nas:environment"
+RECORD = "optuna_nas:record"
+FAILURE = "optuna_nas:failure"
+OWNER = "optuna_nas:owner"
+
+# Optuna's own keys: what a sampler's `constraints_func` returned, and enqueued values.
+_CONSTRAINTS = "constraints"
+_FIXED_PARAMS = "fixed_params"
+
+
+class NamedSpace(Protocol):
+    """The part of a search space that a study remembers."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def to_json(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """What was learned about one architecture, apart from the values of its trial.
+
+    Attributes:
+        canonical_id: Identity of the architecture's graph.
+        params: Trainable scalars.
+        macs: Multiply-accumulates for one input.
+        peak_activation_bytes: Activation memory of one input.
+        accuracy: Validation accuracy, 0 to 1.
+        latency_ms: Median latency in milliseconds.
+        latency: The whole measurement, `LatencyProfile.to_dict()`.
+        curve: Learning curves by name (``accuracy``, ``val_accuracy``, ``loss``, ``val_loss``), one
+            entry an epoch.
+        seconds: Wall time by phase (``latency``, ``train``, ``total``).
+        predicted_value: Final value a pruner predicted for a trial it stopped, in the unit of the
+            objective; one value per objective where there are several.
+    """
+
+    canonical_id: str | None = None
+    params: int | None = None
+    macs: int | None = None
+    peak_activation_bytes: int | None = None
+    accuracy: float | None = None
+    latency_ms: float | None = None
+    latency: Mapping[str, Any] | None = None
+    curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    predicted_value: float | Sequence[float] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; what is not known is left out."""
+        known = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {name: value for name, value in known if value is not None and value != {}}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrialRecord:
+        """Inverse of `to_dict`. Keys of a later version are ignored."""
+        names = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in names})
+
+
+def record_of(trial: FrozenTrial | optuna.Trial) -> TrialRecord:
+    """The record of a trial; an empty one where nothing was saved."""
+    return TrialRecord.from_dict(trial.user_attrs.get(RECORD, {}))
+
+
+def save_record(trial: optuna.Trial, record: TrialRecord) -> None:
+    """Store a record with its running trial, in one write."""
+    trial.set_user_attr(RECORD, record.to_dict())
+
+
+def predicted_values(trial: FrozenTrial) -> tuple[float, ...] | None:
+    """What a pruner predicted for a trial, one number an objective; None without a prediction."""
+    predicted = trial.user_attrs.get(RECORD, {}).get("predicted_value")
+    if predicted is None:
+        return None
+    return tuple(predicted) if isinstance(predicted, (list, tuple)) else (float(predicted),)
+
+
+def violation_of(trial: FrozenTrial) -> float:
+    """Sum of the constraint values above zero: 0 is feasible (or without constraints)."""
+    return sum((value for value in trial.constraints.values() if value > 0), 0.0)
+
+
+def save_constraints(study: Study, trial: FrozenTrial, values: Sequence[float]) -> None:
+    """Store what a sampler's `constraints_func` returned, as Optuna's own samplers do.
+
+    Raises:
+        ValueError: If a value is NaN.
+    """
+    if any(math.isnan(value) for value in values):
+        raise ValueError(f"constraints_func must return numbers without NaN, got {values!r}.")
+    stored = [float(value) for value in values]
+    study._storage.set_trial_system_attr(trial._trial_id, _CONSTRAINTS, stored)
+
+
+def planned_params(trial: FrozenTrial) -> dict[str, Any]:
+    """Parameters an unfinished trial has, or will have because they were enqueued."""
+    return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
+
+
+def storage_of(study: Study) -> BaseStorage:
+    """The storage behind a study: the same object for all studies that share it."""
+    return study._storage
+
+
+def study_id_of(study: Study) -> int:
+    """Number of a study within its storage."""
+    return study._study_id
+
+
+def trials_of(study: Study) -> list[FrozenTrial]:
+    """All trials by number, not copied, read once per trial and thread. Not to be modified."""
+    return study._get_trials(deepcopy=False, use_cache=True)
+
+
+def bind_space(study: Study, space: NamedSpace) -> None:
+    """Tie a study to its space at the first call; later, check that it is still the same.
+
+    Raises:
+        SpaceMismatchError: If the study was made with a space of another structure.
+    """
+    attributes = study._storage.get_study_user_attrs(study._study_id)
+    stored = attributes.get(SPACE)
+    if stored is None:
+        mine = {"name": space.name, "fingerprint": space.fingerprint, "json": space.to_json()}
+        study._storage.set_study_user_attr(study._study_id, SPACE, mine)
+    elif stored["fingerprint"] != space.fingerprint:
+        raise SpaceMismatchError(
+            f"space: study {study.study_name!r} was made with the space {stored['name']!r} "
+            f"(fingerprint {stored['fingerprint'][:12]}), but this is {space.name!r} "
+            f"({space.fingerprint[:12]}). Use the space of the study, or start a study of another "
+            "name.",
+            value=space,
+        )
+
+
+def fail_trial(study: Study, trial: FrozenTrial, reason: str) -> bool:
+    """Mark an unfinished trial as failed, with the reason. False if it finished meanwhile."""
+    try:
+        study._storage.set_trial_user_attr(trial._trial_id, FAILURE, reason)
+        return study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    except UpdateFinishedTrialError:
+        return False
+
+
+def own(trial: optuna.Trial) -> None:
+    """Note with a running trial which process works on it, in one write."""
+    trial.set_user_attr(OWNER, Owner.current().to_dict())
+
+
+def fail_stale_trials(study: Study, *, unowned_after: float | None = None) -> list[int]:
+    """Fail running trials whose process is gone, so that none stays running for ever.
+
+    Only trials whose owner ran on this machine are judged: whether a process elsewhere still lives
+    can't be known from here.
+
+    Args:
+        study: The study to clean.
+        unowned_after: Seconds after which a running trial without a noted owner, without
+            parameters and without reports is failed as well: its process ended between creating
+            the trial and taking it. None leaves such trials alone; trials of objectives that do
+            not call `own` may look like this while they prepare.
+
+    Returns:
+        Numbers of the trials that were failed.
+    """
+    failed = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        reason = None
+        if OWNER in trial.user_attrs:
+            owner = Owner.from_dict(trial.user_attrs[OWNER])
+            if owner.is_gone():
+                reason = f"its process {owner.pid} on {owner.host} ended without a result"
+        elif unowned_after is not None and _untouched_for(trial) > unowned_after:
+            reason = "its process ended before it began to work"
+        if reason is not None and fail_trial(study, trial, reason):
+            failed.append(trial.number)
+    return failed
+
+
+def _untouched_for(trial: FrozenTrial) -> float:
+    """Seconds since the start of a trial that shows no sign of work; -1 if it shows one."""
+    if trial.params or trial.intermediate_values or trial.user_attrs:
+        return -1.0
+    if trial.datetime_start is None:
+        return -1.0
+    return (datetime.now(trial.datetime_start.tzinfo) - trial.datetime_start).total_seconds()

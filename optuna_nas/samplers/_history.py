@@ -1,0 +1,153 @@
+"""What a study's trials mean to an evolution, kept up to date as trials come in."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from datetime import datetime
+
+from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_nas._optuna import planned_params, predicted_values, record_of, violation_of
+from optuna_nas.samplers._domains import domain_of
+from optuna_nas.search import Archive, Encoding, Fitness, Individual, Population
+from optuna_nas.search.encoding import Params
+from optuna_nas.search.fitness import Evidence, loss_of
+from optuna_nas.search.population import Age
+from optuna_nas.space.decisions import Domain
+
+
+class StudyHistory:
+    """Population, archive and known decisions of one study.
+
+    All of it follows from the study's trials alone: it does not matter in which order or in how
+    many steps they were seen, nor by which process. Each finished trial is read once.
+
+    Args:
+        population_size: Capacity of the population.
+        directions: One a value.
+        encoding: How the trials' parameters are compared.
+    """
+
+    def __init__(
+        self, population_size: int, directions: Sequence[StudyDirection], encoding: Encoding
+    ) -> None:
+        self.population = Population(population_size)
+        self.archive = Archive()
+        self.encoding = encoding
+        self.usable = 0  # finished trials that could be parents, also those that have left
+        self._maximize = [direction == StudyDirection.MAXIMIZE for direction in directions]
+        self._known: dict[str, tuple[Age, BaseDistribution, Domain]] = {}
+        self._proposed: set[int] = set()
+        # Unfinished trials by number, with how many parameters they had when last looked at.
+        self._open: dict[int, int] = {}
+        self._next = 0  # number of the first trial not seen yet
+        self._started: datetime | None = None
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """The latest distribution of every parameter a finished trial had."""
+        return {name: distribution for name, (_, distribution, _) in self._known.items()}
+
+    def domain(self, name: str, distribution: BaseDistribution) -> Domain:
+        """The domain of a distribution, from memory where it is the latest of its name."""
+        known = self._known.get(name)
+        if known is not None and (known[1] is distribution or known[1] == distribution):
+            return known[2]
+        return domain_of(distribution)
+
+    def belongs_to(self, trials: Sequence[FrozenTrial]) -> bool:
+        """False if these are trials of another study, made after this one was deleted."""
+        if self._started is None or not trials:
+            return True
+        return trials[0].datetime_start == self._started
+
+    def propose(self, number: int, params: Params) -> None:
+        """Note what a running trial will be, before its parameters reach the storage."""
+        self._proposed.add(number)
+        self.archive.start(number, self._identity(params))
+
+    def update(self, trials: Sequence[FrozenTrial], *, current: int) -> None:
+        """Take in what is new.
+
+        Args:
+            trials: All trials of the study, by number; perhaps not the latest state of each.
+            current: Number of the trial in whose name this happens; it is not news.
+        """
+        if trials and self._started is None:
+            self._started = trials[0].datetime_start
+        finished = []
+        for number in [*self._open, *range(self._next, len(trials))]:
+            if number >= len(trials):  # another thread has seen more
+                continue
+            trial = trials[number]
+            if trial.state.is_finished():
+                self._open.pop(number, None)
+                self._proposed.discard(number)
+                finished.append(trial)
+                continue
+            if self._open.get(number) == len(trial.params):
+                continue
+            self._open[number] = len(trial.params)
+            if number != current and number not in self._proposed:
+                params = planned_params(trial)
+                if params:
+                    self.archive.start(number, self._identity(params))
+        self._next = max(self._next, len(trials))
+        if finished:
+            self._absorb(finished)
+
+    def _absorb(self, trials: list[FrozenTrial]) -> None:
+        trials.sort(key=_age)
+        usable = []
+        for trial in trials:
+            if not trial.params:  # it failed before it asked for any
+                self.archive.drop(trial.number)
+                continue
+            identity = self._identity(trial.params, record_of(trial).canonical_id)
+            self.archive.finish(trial.number, identity)
+            self._learn_distributions(trial)
+            if trial.state != TrialState.FAIL:
+                # A failed trial may have stopped before it asked for all of its parameters.
+                self.encoding.learn(trial.params)
+                usable.append(trial)
+        self.usable += len(usable)
+        for trial in usable[-self.population.capacity :]:
+            self.population.add(self._individual(trial))
+
+    def _identity(self, params: Params, canonical_id: str | None = None) -> Hashable:
+        return next(self.encoding.identities(params, canonical_id))
+
+    def _learn_distributions(self, trial: FrozenTrial) -> None:
+        age = _age(trial)
+        for name, distribution in trial.distributions.items():
+            known = self._known.get(name)
+            if known is None or known[0] < age:
+                self._known[name] = (age, distribution, self.domain(name, distribution))
+
+    def _individual(self, trial: FrozenTrial) -> Individual:
+        domains = {name: self.domain(name, d) for name, d in trial.distributions.items()}
+        return Individual(_age(trial), trial.params, domains, self._fitness(trial))
+
+    def _fitness(self, trial: FrozenTrial) -> Fitness:
+        violation = violation_of(trial)
+        values: Sequence[float] | None = trial.values
+        if trial.state == TrialState.PRUNED:
+            values = predicted_values(trial)
+        if values is not None and len(values) == len(self._maximize):
+            losses = (
+                loss_of(value, maximize=maximize)
+                for value, maximize in zip(values, self._maximize, strict=True)
+            )
+            return Fitness(tuple(losses), violation)
+        if trial.intermediate_values:
+            step = max(trial.intermediate_values)
+            report = loss_of(trial.intermediate_values[step], maximize=self._maximize[0])
+            return Fitness((-float(step), report), violation, Evidence.REPORT)
+        return Fitness((), violation, Evidence.NOTHING)
+
+
+def _age(trial: FrozenTrial) -> Age:
+    completed = trial.datetime_complete
+    return (0.0 if completed is None else completed.timestamp()), trial.number

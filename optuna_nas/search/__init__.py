@@ -1,0 +1,26 @@
+"""How to choose the next architecture: pure functions of a history and a generator.
+
+Nothing here knows Optuna. A candidate is a dictionary of decisions, name to value; what a decision
+may be is a domain of `optuna_nas.space`.
+"""
+
+from optuna_nas.search.archive import Archive
+from optuna_nas.search.encoding import Encoding, ParameterEncoding, SpaceEncoding
+from optuna_nas.search.evolution import EvolutionSettings, propose
+from optuna_nas.search.fitness import Evidence, Fitness
+from optuna_nas.search.population import Individual, Population
+from optuna_nas.search.selection import tournament
+
+__all__ = [
+    "Archive",
+    "Encoding",
+    "Evidence",
+    "EvolutionSettings",
+    "Fitness",
+    "Individual",
+    "ParameterEncoding",
+    "Population",
+    "SpaceEncoding",
+    "propose",
+    "tournament",
+]

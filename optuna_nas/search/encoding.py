@@ -1,0 +1,168 @@
+"""How candidates vary, and which of them are the same: decisions alone, or decisions of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from optuna_nas.errors import GenotypeError, InfeasibleArchitectureError, InfeasibleSpaceError
+from optuna_nas.space import SearchSpace
+from optuna_nas.space.decisions import Domain, Value
+
+Params = Mapping[str, Value]
+Domains = Mapping[str, Domain]
+
+_MASK = (1 << 64) - 1
+
+
+class Encoding(Protocol):
+    """What a search needs to know of its candidates."""
+
+    def random(self, domains: Domains, rng: np.random.Generator) -> dict[str, Value]:
+        """A fresh candidate that decides at least `domains`."""
+
+    def mutate(
+        self, params: Params, domains: Domains, free: Collection[str], rng: np.random.Generator
+    ) -> dict[str, Value] | None:
+        """`params` with one free decision changed to a different value; None if none can change.
+
+        Each decision that can change is as likely. Decisions that come into being with the change
+        may be missing, and ones that end with it may still be there.
+        """
+
+    def crossover(self, a: Params, b: Params, rng: np.random.Generator) -> dict[str, Value]:
+        """A candidate that takes each decision of `a` from `a` or, where `b` took it too, `b`."""
+
+    def identities(self, params: Params, canonical_id: str | None = None) -> Iterator[Hashable]:
+        """Its own identity, then those of candidates it may turn out to be.
+
+        Args:
+            params: The candidate.
+            canonical_id: Identity of its graph where it was computed before.
+        """
+
+    def learn(self, params: Params) -> None:
+        """Note that these are all decisions of an architecture that was evaluated."""
+
+
+class ParameterEncoding:
+    """Candidates of an objective that asks for its decisions as it runs.
+
+    Nobody declared which decisions exist together, but the objective is taken to ask for the same
+    decisions whenever it was given the same values. Of a mutated candidate some decisions may then
+    never be asked for: with one layer less, the last layer's operation. Such a candidate equals an
+    evaluated one if it holds all its decisions with the same values, so the sets of names that
+    occurred together are kept, and its identity is looked up reduced to each of them.
+    """
+
+    # More name sets than this are not tried: the cost of a proposal stays flat, and what is lost is
+    # a duplicate now and then in objectives of very many shapes.
+    MAX_SHAPES = 64
+
+    def __init__(self) -> None:
+        self._shapes: dict[frozenset[str], None] = {}
+
+    def random(self, domains: Domains, rng: np.random.Generator) -> dict[str, Value]:
+        return {name: domain.sample(rng) for name, domain in domains.items()}
+
+    def mutate(
+        self, params: Params, domains: Domains, free: Collection[str], rng: np.random.Generator
+    ) -> dict[str, Value] | None:
+        movable = [n for n in params if n in free and n in domains and domains[n].size > 1]
+        if not movable:
+            return None
+        name = movable[int(rng.integers(len(movable)))]
+        return {**params, name: domains[name].move(params[name], rng)}
+
+    def crossover(self, a: Params, b: Params, rng: np.random.Generator) -> dict[str, Value]:
+        from_b = rng.random(len(a)) < 0.5
+        return {
+            name: b[name] if swap and name in b else value
+            for (name, value), swap in zip(a.items(), from_b, strict=True)
+        }
+
+    def identities(self, params: Params, canonical_id: str | None = None) -> Iterator[Hashable]:
+        hashes = {name: _hash(name, value) for name, value in params.items()}
+        yield sum(hashes.values()) & _MASK  # whatever the order of the names
+        for shape in self._shapes:
+            if len(shape) < len(hashes) and shape <= hashes.keys():
+                yield sum(hashes[name] for name in shape) & _MASK
+
+    def learn(self, params: Params) -> None:
+        shape = frozenset(params)
+        self._shapes.pop(shape, None)
+        self._shapes[shape] = None  # the last is the latest
+        if len(self._shapes) > self.MAX_SHAPES:
+            del self._shapes[next(iter(self._shapes))]
+
+
+class SpaceEncoding:
+    """Candidates of a declared space: structural edits, and one identity for equal networks.
+
+    Decisions that the space does not know (an objective may ask for more) vary and count on their
+    own. What does not fit the space at all is treated as by `ParameterEncoding`.
+
+    Args:
+        space: The declared space.
+    """
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+        self._domains = space.distributions()
+        self._plain = ParameterEncoding()
+
+    def random(self, domains: Domains, rng: np.random.Generator) -> dict[str, Value]:
+        more = {name: domain for name, domain in domains.items() if name not in self._domains}
+        return {**self._space.sample(rng).params, **self._plain.random(more, rng)}
+
+    def mutate(
+        self, params: Params, domains: Domains, free: Collection[str], rng: np.random.Generator
+    ) -> dict[str, Value] | None:
+        known = {**domains, **self._domains}
+        movable = [n for n in params if n in free and n in known and known[n].size > 1]
+        if not movable:
+            return None
+        structural = [name for name in params if name in self._domains]
+        name = movable[int(rng.integers(len(movable)))]
+        if name in self._domains and all(name in free for name in structural):
+            try:
+                child = self._space.mutate(self._space.genotype(params), rng)
+            except (GenotypeError, InfeasibleSpaceError):  # not of this space, or no way out of it
+                pass
+            else:
+                return {**child.params, **self._others(params)}
+        return {**params, name: known[name].move(params[name], rng)}
+
+    def crossover(self, a: Params, b: Params, rng: np.random.Generator) -> dict[str, Value]:
+        try:
+            parents = self._space.genotype(a), self._space.genotype(b)
+            child = self._space.crossover(*parents, rng)
+        except (GenotypeError, InfeasibleSpaceError):
+            return self._plain.crossover(a, b, rng)
+        others = self._plain.crossover(self._others(a), self._others(b), rng)
+        return {**child.params, **others}
+
+    def identities(self, params: Params, canonical_id: str | None = None) -> Iterator[Hashable]:
+        try:
+            genotype = self._space.genotype(params)
+            # The two parts of `SearchSpace.identity`, the first of which is dear to compute.
+            network = canonical_id or self._space.graph(genotype).canonical_id
+        except (GenotypeError, InfeasibleArchitectureError):
+            yield from self._plain.identities(params)
+        else:
+            training = tuple(self._space.training(genotype).items())
+            yield network, training, next(self._plain.identities(self._others(params)))
+
+    def learn(self, params: Params) -> None:
+        """A declared space has nothing to learn from its candidates."""
+
+    def _others(self, params: Params) -> dict[str, Value]:
+        return {name: value for name, value in params.items() if name not in self._domains}
+
+
+def _hash(name: str, value: object) -> int:
+    # By representation: 1, 1.0 and True are different values, and any value has one. Of one string:
+    # hashes of tuples are nearly additive in their parts, so that sums of them collide.
+    return hash(f"{name}\0{value!r}")
