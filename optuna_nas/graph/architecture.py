@@ -101,7 +101,7 @@ class ArchitectureGraph:
 
     @cached_property
     def params(self) -> int:
-        """Trainable scalars of all layers, dead ones included, as the field's tables count."""
+        """Trainable scalars of all layers, dead branches included, as the field's tables count."""
         return sum(self._count("params", layer) for layer in self.layers)
 
     @cached_property
@@ -245,5 +245,14 @@ class GraphBuilder:
         return unique
 
     def graph(self, output: str) -> ArchitectureGraph:
-        """The graph of all layers added, with ``output`` as its value."""
-        return ArchitectureGraph(self.layers, output, shapes=self.shapes)
+        """The graph with ``output`` as its value, without layers that nothing reads.
+
+        A framework can't hold those, so they count for nothing. An edge that a space says is there,
+        but is "none", is read: its layer is a `zero`.
+        """
+        read = {self.layers[0].name, output}
+        for layer in reversed(self.layers):
+            if layer.name in read:
+                read.update(layer.inputs)
+        layers = [layer for layer in self.layers if layer.name in read]
+        return ArchitectureGraph(layers, output, shapes={name: self.shapes[name] for name in read})

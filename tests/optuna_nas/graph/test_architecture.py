@@ -184,6 +184,16 @@ def test_different_functions_have_different_identities() -> None:
     assert len(set(ids)) == len(ids)
 
 
+def test_layers_that_nothing_reads_are_left_out() -> None:
+    n = Net()
+    dead = n.conv(n.conv("input"))
+    used = n.conv("input")
+    graph = n.builder.graph(used)
+    assert [layer.name for layer in graph.layers] == ["input", used]
+    assert dead not in graph.shapes
+    assert graph.params == 3 * 3 * 4 * 4
+
+
 def test_pruning_is_exact() -> None:
     n = Net()
     kept = n.conv("input")
