@@ -1,0 +1,240 @@
+"""The graph's operations as TensorFlow calls on the weights of a Keras model's layers.
+
+Tracing a small network takes longer than training it for an epoch, and half of the tracing is
+Keras's layer machinery and batch normalisation written out in a dozen operations. What is
+computed stays the same: tests hold it against the Keras model. Operations without a rule, a
+user's own blocks among them, are called as Keras layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, reduce
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from optuna_nas.graph import ArchitectureGraph
+
+Forward = Callable[[Any, Any], tuple[Any, list[Any]]]
+"""``(inputs, floor) -> (outputs, losses of the layers' own)``.
+
+``floor`` is None for inference; in training it is the least weight that batch normalisation gives
+the batch at hand in its moving statistics (1 / step makes them plain averages at first).
+"""
+
+Moves = list[tuple[float, Any, Any, float]]
+"""Momentum, moving statistic, the batch's value, and the factor that makes it the population's."""
+
+
+def forward_of(model: Any) -> Forward:
+    """The forward pass of a Keras model: direct where its graph is known, Keras's call otherwise.
+
+    Layers that can't influence the output are left out of the direct form. It is for models whose
+    layers all compute in float32 and are all trained; others take Keras's call.
+    """
+    graph = getattr(model, "architecture", None)
+    plain = all(
+        layer.compute_dtype == "float32" and layer.trainable
+        for layer in model.layers
+        if layer.weights
+    )
+    if isinstance(graph, ArchitectureGraph) and plain:
+        return _direct(model, graph.pruned())
+
+    def call(inputs: Any, floor: Any) -> tuple[Any, list[Any]]:
+        outputs = model(inputs, training=floor is not None)
+        return tf.cast(outputs, tf.float32), list(model.losses)
+
+    return call
+
+
+def _direct(model: Any, graph: ArchitectureGraph) -> Forward:
+    def call(inputs: Any, floor: Any) -> tuple[Any, list[Any]]:
+        values: dict[str, Any] = {graph.layers[0].name: inputs}
+        losses: list[Any] = []
+        moves: Moves | None = None if floor is None else []
+        for spec in graph.layers[1:]:
+            layer = model.get_layer(spec.name)
+            arguments: Any = [values[name] for name in spec.inputs]
+            rule = _RULES.get(spec.op)
+            result = rule(layer, arguments, spec.attributes, moves) if rule else None
+            if result is None:
+                arguments = arguments if len(arguments) > 1 else arguments[0]
+                result = layer(arguments, training=floor is not None)
+                losses += layer.losses
+            values[spec.name] = result
+        if moves:
+            _move_statistics(moves, floor)
+        return values[graph.output], losses
+
+    return call
+
+
+def _convolution(
+    layer: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    def convolve(images: Any, kernel: Any) -> Any:
+        return tf.nn.conv2d(
+            images,
+            kernel,
+            attributes["strides"],
+            attributes["padding"].upper(),
+            dilations=attributes["dilation_rate"],
+        )
+
+    groups, kernel = attributes["groups"], layer.kernel.value
+    if groups == 1 or _groups_have_gradients():
+        outputs = convolve(inputs[0], kernel)
+    else:
+        pairs = zip(tf.split(inputs[0], groups, -1), tf.split(kernel, groups, -1), strict=True)
+        outputs = tf.concat([convolve(*pair) for pair in pairs], -1)
+    return tf.nn.bias_add(outputs, layer.bias.value) if attributes["use_bias"] else outputs
+
+
+@cache
+def _groups_have_gradients() -> bool:
+    """Whether grouped convolutions can be trained here: with oneDNN and on GPUs they can.
+
+    Keras takes XLA for them, whose convolutions on a processor are slower by far.
+    """
+    with tf.init_scope():  # run now, also while a function is traced
+        images, kernel = tf.zeros((1, 4, 4, 4)), tf.zeros((3, 3, 2, 4))
+        options: dict[str, Any] = {"strides": (1, 1, 1, 1), "padding": "SAME"}
+        try:
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=images.shape, filter=kernel, out_backprop=images, **options
+            )
+            tf.raw_ops.Conv2DBackpropFilter(
+                input=images, filter_sizes=kernel.shape, out_backprop=images, **options
+            )
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True
+
+
+def _depthwise(
+    layer: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    strides = attributes["strides"]
+    if attributes["dilation_rate"] != (1, 1) or strides[0] != strides[1]:
+        return None
+    outputs = tf.nn.depthwise_conv2d(
+        inputs[0], layer.kernel.value, (1, *strides, 1), attributes["padding"].upper()
+    )
+    return tf.nn.bias_add(outputs, layer.bias.value) if attributes["use_bias"] else outputs
+
+
+def _dense(
+    layer: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    if len(inputs[0].shape) != 2:
+        return None
+    outputs = tf.matmul(inputs[0], layer.kernel.value)
+    return tf.nn.bias_add(outputs, layer.bias.value) if attributes["use_bias"] else outputs
+
+
+def _batch_normalization(
+    layer: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], moves: Moves | None
+) -> Any:
+    images = inputs[0]
+    rank = len(images.shape)
+    if rank not in (2, 4):
+        return None
+    if rank == 2:
+        images = images[:, tf.newaxis, tf.newaxis, :]
+    mean, variance = layer.moving_mean.value, layer.moving_variance.value
+    unread = tf.constant([])
+    outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=images,
+        scale=layer.gamma.value,
+        offset=layer.beta.value,
+        mean=mean if moves is None else unread,
+        variance=variance if moves is None else unread,
+        epsilon=attributes["epsilon"],
+        is_training=moves is not None,
+    )
+    if moves is not None:
+        examples, height, width, _channels = images.shape
+        count = examples * height * width
+        momentum = attributes["momentum"]
+        moves.append((momentum, mean, batch_mean, 1.0))
+        # The fused operation gives the sample variance; Keras averages the population's.
+        moves.append((momentum, variance, batch_variance, (count - 1) / count))
+    return outputs[:, 0, 0, :] if rank == 2 else outputs
+
+
+def _move_statistics(moves: Moves, floor: Any) -> None:
+    """Move all moving statistics towards those of the batch: few operations for many layers."""
+    for momentum in sorted({move[0] for move in moves}):
+        group = [move for move in moves if move[0] == momentum]
+        sizes = [int(variable.shape[0]) for _, variable, _, _ in group]
+        scales = np.repeat([scale for *_, scale in group], sizes).astype(np.float32)
+        now = tf.concat([variable for _, variable, _, _ in group], 0)
+        batch = tf.concat([value for _, _, value, _ in group], 0) * scales
+        changes = (now - batch) * tf.maximum(1.0 - momentum, floor)
+        for move, change in zip(group, tf.split(changes, sizes), strict=True):
+            move[1].assign_sub(change, read_value=False)
+
+
+def _activation(
+    layer: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    if attributes["function"] == "relu":
+        return tf.nn.relu(inputs[0])
+    return layer.activation(inputs[0])
+
+
+def _max_pooling(
+    _l: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    padding = attributes["padding"].upper()
+    return tf.nn.max_pool2d(inputs[0], attributes["pool_size"], attributes["strides"], padding)
+
+
+def _average_pooling(
+    _l: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    padding = attributes["padding"].upper()
+    return tf.nn.avg_pool2d(inputs[0], attributes["pool_size"], attributes["strides"], padding)
+
+
+def _flatten(_l: Any, inputs: Sequence[Any], _a: Mapping[str, Any], _: Moves | None) -> Any:
+    size = tf.TensorShape(inputs[0].shape[1:]).num_elements()
+    return tf.reshape(inputs[0], (-1, size))
+
+
+def _reshape(_l: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None) -> Any:
+    return tf.reshape(inputs[0], (-1, *attributes["target_shape"]))
+
+
+def _zero_padding(
+    _l: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    return tf.pad(inputs[0], ((0, 0), *attributes["padding"], (0, 0)))
+
+
+def _add(_l: Any, inputs: Sequence[Any], _a: Mapping[str, Any], _: Moves | None) -> Any:
+    return tf.add_n(list(inputs))
+
+
+_RULES: dict[str, Callable[[Any, Sequence[Any], Mapping[str, Any], Moves | None], Any]] = {
+    "conv2d": _convolution,
+    "depthwise_conv2d": _depthwise,
+    "dense": _dense,
+    "batch_normalization": _batch_normalization,
+    "activation": _activation,
+    "max_pooling2d": _max_pooling,
+    "average_pooling2d": _average_pooling,
+    "global_average_pooling2d": lambda _l, x, _a, _: tf.reduce_mean(x[0], (1, 2)),
+    "global_max_pooling2d": lambda _l, x, _a, _: tf.reduce_max(x[0], (1, 2)),
+    "flatten": _flatten,
+    "reshape": _reshape,
+    "zero_padding2d": _zero_padding,
+    "identity": lambda _l, x, _a, _: x[0],
+    "zero": lambda _l, x, _a, _: tf.zeros_like(x[0]),
+    "add": _add,
+    "multiply": lambda _l, x, _a, _: reduce(tf.multiply, x),
+    "concatenate": lambda _l, x, _a, _: tf.concat(list(x), -1),
+}

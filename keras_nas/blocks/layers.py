@@ -1,0 +1,72 @@
+"""The Keras layer of every operation of the graph: plain ones, so saved models need Keras alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from keras_nas._keras import keras
+from optuna_nas.graph import Shape
+
+Builder = Callable[[str, Mapping[str, Any], Sequence[Shape]], Any]
+"""``(layer name, attributes, input shapes) -> keras.layers.Layer``."""
+
+_layers = keras.layers
+
+
+def _plain(make: Callable[..., Any]) -> Builder:
+    """An operation whose attributes are its Keras layer's arguments."""
+
+    def build(name: str, attributes: Mapping[str, Any], _inputs: Sequence[Shape]) -> Any:
+        return make(name=name, **attributes)
+
+    return build
+
+
+def _image(make: Callable[..., Any]) -> Builder:
+    """A layer on images, channels last whatever the user's Keras is set to."""
+
+    def build(name: str, attributes: Mapping[str, Any], _inputs: Sequence[Shape]) -> Any:
+        return make(name=name, data_format="channels_last", **attributes)
+
+    return build
+
+
+def _activation(name: str, attributes: Mapping[str, Any], _inputs: Sequence[Shape]) -> Any:
+    return _layers.Activation(attributes["function"], name=name)
+
+
+def _zero(name: str, _attributes: Mapping[str, Any], _inputs: Sequence[Shape]) -> Any:
+    return _layers.Rescaling(0.0, name=name)
+
+
+def _merge(make: Callable[..., Any]) -> Builder:
+    """A merge of any number of inputs; Keras wants two, and one merges to itself."""
+
+    def build(name: str, _attributes: Mapping[str, Any], inputs: Sequence[Shape]) -> Any:
+        return make(name=name) if len(inputs) > 1 else _layers.Identity(name=name)
+
+    return build
+
+
+BUILDERS: dict[str, Builder] = {
+    "conv2d": _image(_layers.Conv2D),
+    "depthwise_conv2d": _image(_layers.DepthwiseConv2D),
+    "dense": _plain(_layers.Dense),
+    "batch_normalization": _plain(_layers.BatchNormalization),
+    "layer_normalization": _plain(_layers.LayerNormalization),
+    "activation": _activation,
+    "max_pooling2d": _image(_layers.MaxPooling2D),
+    "average_pooling2d": _image(_layers.AveragePooling2D),
+    "global_average_pooling2d": _image(_layers.GlobalAveragePooling2D),
+    "global_max_pooling2d": _image(_layers.GlobalMaxPooling2D),
+    "flatten": _image(_layers.Flatten),
+    "dropout": _plain(_layers.Dropout),
+    "reshape": _plain(_layers.Reshape),
+    "zero_padding2d": _image(_layers.ZeroPadding2D),
+    "identity": _plain(_layers.Identity),
+    "zero": _zero,
+    "add": _merge(_layers.Add),
+    "multiply": _merge(_layers.Multiply),
+    "concatenate": _merge(_layers.Concatenate),
+}
