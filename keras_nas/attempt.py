@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 
 from keras_nas.metrics import Metric
-from optuna_nas._optuna import RECORD, TrialRecord
+from optuna_nas._optuna import TrialRecord, save_record
 from optuna_nas.graph import ArchitectureGraph
 from optuna_nas.space import Genotype
 
@@ -22,7 +22,6 @@ class Attempt:
     trial: optuna.Trial
     genotype: Genotype
     graph: ArchitectureGraph
-    identity: str
     record: TrialRecord
     started: float
 
@@ -39,10 +38,8 @@ class Attempt:
 
     def save(self) -> None:
         """Write the record to the storage."""
-        self.learn()
         seconds = {**self.record.seconds, "total": time.perf_counter() - self.started}
-        record = replace(self.record, seconds=seconds).to_dict()
-        self.trial.set_user_attr(RECORD, {**record, "identity": self.identity})
+        save_record(self.trial, replace(self.record, seconds=seconds))
 
 
 class Reporter:

@@ -9,12 +9,9 @@ from optuna.study import Study
 
 from keras_nas.metrics import Metric
 from keras_nas.provenance import environment
-from optuna_nas._optuna import ENVIRONMENT, OBJECTIVES, bind_space
+from optuna_nas._optuna import ANCHOR, ENVIRONMENT, OBJECTIVES, TASK, bind_space
 from optuna_nas.errors import NASError
 from optuna_nas.space import SearchSpace
-
-TASK = "optuna_nas:task"
-ANCHOR = "optuna_nas:anchor"
 
 
 class StudyMismatchError(NASError, ValueError):

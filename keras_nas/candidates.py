@@ -89,29 +89,38 @@ class Candidate:
         folder: Where the data are.
         data: The data.
         latency_seconds: Most seconds of one latency.
+        measuring: Held while something is timed, because two measurements disturb each other.
     """
 
     def __init__(
-        self, run: Callable[..., Any], folder: Path, data: Dataset, latency_seconds: float
+        self,
+        run: Callable[..., Any],
+        folder: Path,
+        data: Dataset,
+        latency_seconds: float,
+        measuring: threading.Lock,
     ) -> None:
         self._run = run
+        self._measuring = measuring
         self._folder = folder
         self._data = data
         self._latency_seconds = latency_seconds
 
     def anchor(self) -> float:
         """Undisturbed time of the anchor network here, in milliseconds."""
-        return float(self._run(jobs.time_anchor))
+        with self._measuring:
+            return float(self._run(jobs.time_anchor))
 
     def latency(self, graph: ArchitectureGraph, reference: float) -> LatencyProfile:
         """Measure an architecture as it would be delivered."""
-        profile = self._run(
-            jobs.time_graph,
-            graph.to_json(),
-            self._data.preprocessing.to_dict(),
-            reference,
-            self._latency_seconds,
-        )
+        with self._measuring:
+            profile = self._run(
+                jobs.time_graph,
+                graph.to_json(),
+                self._data.preprocessing.to_dict(),
+                reference,
+                self._latency_seconds,
+            )
         return LatencyProfile.from_dict(profile)
 
     def train(
@@ -168,6 +177,7 @@ class Evaluator:
         self._parent = folder
         self._folder: Path | None = None
         self._lock = threading.Lock()
+        self._measuring = threading.Lock()
         self.pool = WorkerPool(self._make)
 
     def _make(self) -> Worker | LocalWorker:
@@ -198,6 +208,7 @@ class Evaluator:
                 folder,
                 self._data,
                 self._latency_seconds,
+                self._measuring,
             )
 
     def interrupt(self, reason: str) -> None:

@@ -22,7 +22,9 @@ def registrations() -> Registrations:
             if _is_own((operation := operations.get_operation(name)).output_shape)
             and name not in _own_blocks()
         },
-        "rules": {name: rule for name, rule in rules._RULES.items() if _is_own(rule.write)},
+        "rules": {
+            name: rule for name, rule in rules.registered_rules().items() if _is_own(rule.write)
+        },
     }
 
 
@@ -49,7 +51,7 @@ def restore(registered: Registrations) -> None:
 def _own_blocks() -> dict[str, Callable[..., Any]]:
     # Importing the registry would bring Keras; where nobody has done so, nobody has registered.
     registry = sys.modules.get("keras_nas.blocks.registry")
-    return {} if registry is None else {name: b.build for name, b in registry._OWN.items()}
+    return {} if registry is None else {n: b.build for n, b in registry.user_blocks().items()}
 
 
 def _is_own(function: Callable[..., Any]) -> bool:

@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -21,7 +22,7 @@ from keras_nas.isolation import JobError, JobInterruptedError
 from keras_nas.isolation.errors import describe
 from keras_nas.limits import Limits
 from keras_nas.metrics import metrics_named
-from optuna_nas._optuna import FAILURE, RECORD, TrialRecord, own, trials_of
+from optuna_nas._optuna import FAILURE, TrialRecord, own, record_of, save_record, trials_of
 from optuna_nas.errors import NASError
 from optuna_nas.space import SearchSpace
 
@@ -161,11 +162,12 @@ class NASObjective:
             return self._take_over(trial, known, started)
         record = TrialRecord(
             canonical_id=graph.canonical_id,
+            identity=identity,
             params=graph.params,
             macs=graph.macs,
             peak_activation_bytes=graph.peak_activation_bytes,
         )
-        attempt = Attempt(trial, genotype, graph, identity, record, started)
+        attempt = Attempt(trial, genotype, graph, record, started)
         try:
             return self._evaluate(attempt, reference)
         except JobInterruptedError:
@@ -252,23 +254,20 @@ class NASObjective:
         if not self._reuse:
             return None
         for trial in reversed(trials_of(study)):
-            if (
-                trial.state == TrialState.COMPLETE
-                and trial.user_attrs.get(RECORD, {}).get("identity") == identity
-            ):
+            if trial.state == TrialState.COMPLETE and record_of(trial).identity == identity:
                 return trial
         return None
 
     def _take_over(
         self, trial: optuna.Trial, known: FrozenTrial, started: float
     ) -> float | tuple[float, ...]:
-        record = dict(known.user_attrs[RECORD])
+        record = record_of(known)
+        origin = known.number if record.reused_from is None else record.reused_from
         # What it cost, and its curve, belong to the trial that trained it.
-        for key in ("curve", "latency"):
-            record.pop(key, None)
-        record["seconds"] = {"total": time.perf_counter() - started}
-        record["reused_from"] = record.get("reused_from", known.number)
-        trial.set_user_attr(RECORD, record)
+        seconds = {"total": time.perf_counter() - started}
+        save_record(
+            trial, replace(record, curve={}, latency=None, seconds=seconds, reused_from=origin)
+        )
         for name, violation in known.constraints.items():
             trial.set_constraint(name, violation)
         values = tuple(known.values)

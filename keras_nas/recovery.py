@@ -6,9 +6,15 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from keras_nas.objective import INTERRUPTED
-from optuna_nas._optuna import FAILURE, OWNER, fail_stale_trials, fail_trial, planned_params
+from optuna_nas._optuna import (
+    FAILURE,
+    OWNER,
+    RETRY_OF,
+    fail_stale_trials,
+    fail_trial,
+    planned_params,
+)
 
-RETRY_OF = "optuna_nas:retry_of"
 LOST = "lost: its search ended without a result"
 UNOWNED_SECONDS = 600.0
 

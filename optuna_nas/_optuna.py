@@ -32,6 +32,9 @@ ENVIRONMENT = "optuna_nas:environment"
 RECORD = "optuna_nas:record"
 FAILURE = "optuna_nas:failure"
 OWNER = "optuna_nas:owner"
+TASK = "optuna_nas:task"
+ANCHOR = "optuna_nas:anchor"
+RETRY_OF = "optuna_nas:retry_of"
 
 # Optuna's own keys: what a sampler's `constraints_func` returned, and enqueued values.
 _CONSTRAINTS = "constraints"
@@ -67,6 +70,8 @@ class TrialRecord:
         seconds: Wall time by phase (``latency``, ``train``, ``total``).
         predicted_value: Final value a pruner predicted for a trial it stopped, in the unit of the
             objective; one value per objective where there are several.
+        identity: `SearchSpace.identity` of the genotype: the key under which values are reused.
+        reused_from: Number of the trial whose values were taken, where this one was not trained.
     """
 
     canonical_id: str | None = None
@@ -79,6 +84,8 @@ class TrialRecord:
     curve: Mapping[str, Sequence[float]] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     predicted_value: float | Sequence[float] | None = None
+    identity: str | None = None
+    reused_from: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; what is not known is left out."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -170,6 +171,11 @@ def _origin(build: Callable[..., Any]) -> object:
     if name is None:
         return id(build)
     return (module, name, build.__code__) if name.endswith("<lambda>") else (module, name)
+
+
+def user_blocks() -> Mapping[str, UserBlock]:
+    """The blocks registered by users, by name; not to be modified."""
+    return MappingProxyType(_OWN)
 
 
 def make_layer(spec: LayerSpec, inputs: Sequence[Shape]) -> Any:

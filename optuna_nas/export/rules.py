@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import count
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,11 @@ def register_rule(operation: str, rule: Rule, *, replace: bool = False) -> None:
             operation,
         )
     _RULES[operation] = rule
+
+
+def registered_rules() -> Mapping[str, Rule]:
+    """All rules by the name of their operation; not to be modified."""
+    return MappingProxyType(_RULES)
 
 
 def supported_operations() -> list[str]:

@@ -4,8 +4,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from keras_nas.recovery import LOST, RETRY_OF, finished, recover, retry, was_lost
-from optuna_nas._optuna import FAILURE, OWNER, own
+from keras_nas.recovery import LOST, finished, recover, retry, was_lost
+from optuna_nas._optuna import FAILURE, OWNER, RETRY_OF, own
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ import pytest
 from optuna.trial import TrialState
 
 from keras_nas.data import load
-from keras_nas.recovery import RETRY_OF, finished
+from keras_nas.recovery import finished
 from keras_nas.run_folder import RunFolder
 from keras_nas.search import Listener, search
 from keras_nas.settings import SearchSettings, SettingsError
-from optuna_nas._optuna import FAILURE, record_of
+from optuna_nas._optuna import FAILURE, RETRY_OF, record_of
 
 pytestmark = pytest.mark.slow
 
