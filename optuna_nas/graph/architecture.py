@@ -255,4 +255,5 @@ class GraphBuilder:
             if layer.name in read:
                 read.update(layer.inputs)
         layers = [layer for layer in self.layers if layer.name in read]
-        return ArchitectureGraph(layers, output, shapes={name: self.shapes[name] for name in read})
+        shapes = {layer.name: self.shapes[layer.name] for layer in layers}
+        return ArchitectureGraph(layers, output, shapes=shapes)

@@ -10,7 +10,8 @@ a chain of skips. The identity is computed in two steps.
    those that are linear, such as average pooling, are taken apart at the terms of a sum.
 2. *Label.* The remaining layers are coloured by operation, attributes and position (from the input
    forwards, then from the output backwards, as in Weisfeiler & Leman 1968), where the inputs of
-   sums and products are unordered. The identity is a hash of the colours.
+   sums and products are unordered. Layers that colours can't tell apart, though they stand in
+   different places, are singled out one after another. The identity is a hash of the colours.
 
 Layers with weights are never merged, even when they read the same value: each has weights of its
 own. So the classes are finer than those of NAS-Bench-201's string expansion where a node is shared
@@ -25,7 +26,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from optuna_nas.graph.pruning import is_identity
+from optuna_nas.graph.pruning import gives_zero, is_identity
 
 if TYPE_CHECKING:
     from optuna_nas.graph.architecture import ArchitectureGraph, LayerSpec
@@ -71,23 +72,53 @@ def canonical_id(graph: ArchitectureGraph) -> str:
     different ones may still do so in ways that the simplification does not see.
     """
     terms, output = _simplify(graph)
+    outputs = dict(output)
     live = _live(terms, output)
     for position in live:
         reader = terms[position]
         for slot, value in enumerate(reader.inputs):
             for read, count in value:
                 terms[read].readers.append((position, slot if reader.ordered else 0, count))
-    forward = _forward(terms, live, {position: terms[position].label for position in live})
-    outputs = dict(output)
+    colours = {p: f"{terms[p].label} {outputs.get(p, 0)}" for p in live}
+    colours = _refined(terms, live, colours)
+    while (tied := _tied(terms, live, colours, outputs)) is not None:
+        finer = _refined(terms, live, colours)
+        if len(set(finer.values())) == len(set(colours.values())):
+            # Colours alone can't tell these apart. Which of them is singled out does not matter
+            # where they are interchangeable; where they are not, a duplicate may go unnoticed.
+            finer = _refined(terms, live, {**colours, tied: _hash(colours[tied])})
+        colours = finer
+    return _hash(str(graph.input_shape), str(graph.output_shape), *sorted(colours.values()))
+
+
+def _refined(terms: list[_Term], live: list[int], colours: dict[int, str]) -> dict[int, str]:
+    """Colour every term by its colour, all that it depends on and all that depends on it."""
+    forward = _forward(terms, live, colours)
     both: dict[int, str] = {}
     for position in reversed(live):
         readers = sorted(
             f"{both[reader]}/{slot}/{count}" for reader, slot, count in terms[position].readers
         )
-        both[position] = _hash(forward[position], str(outputs.get(position, 0)), *readers)
+        both[position] = _hash(forward[position], *readers)
     # Once more, to tell apart layers whose readers differ only in what else they read.
-    colours = _forward(terms, live, both)
-    return _hash(str(graph.input_shape), str(graph.output_shape), *sorted(colours.values()))
+    return _forward(terms, live, both)
+
+
+def _tied(
+    terms: list[_Term], live: list[int], colours: dict[int, str], outputs: dict[int, int]
+) -> int | None:
+    """A term whose colour another one has that reads, or is read by, something else.
+
+    Of all such colours it has the smallest, so that the order of the layers does not choose.
+    """
+    places: dict[str, tuple[object, ...]] = {}
+    tied: dict[str, int] = {}
+    for position in live:
+        term = terms[position]
+        place = (term.inputs, sorted(term.readers), outputs.get(position))
+        if places.setdefault(colours[position], place) != place:
+            tied[colours[position]] = position
+    return tied[min(tied)] if tied else None
 
 
 def _forward(terms: list[_Term], live: list[int], labels: dict[int, str]) -> dict[int, str]:
@@ -112,8 +143,11 @@ def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
     terms: list[_Term] = []
     values: dict[str, _Sum] = {}
     weightless: dict[tuple[str, tuple[_Sum, ...]], int] = {}
+    zero: set[str] = set()
     for layer in graph.layers:
         inputs = tuple(values[name] for name in layer.inputs)
+        if gives_zero(layer, layer.inputs, zero):
+            zero.add(layer.name)
         if layer.op == "add":
             total: Counter[int] = Counter()
             for value in inputs:
@@ -121,14 +155,15 @@ def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
             values[layer.name] = frozenset(total.items())
         elif is_identity(layer):
             values[layer.name] = inputs[0]
-        elif layer.op == "zero" or (inputs and _is_constant(layer.op, inputs)):
+        elif layer.name in zero or (inputs and all(value == _CONSTANT for value in inputs)):
             values[layer.name] = _CONSTANT
         else:
-            shapes = ",".join(str(graph.shapes[name]) for name in layer.inputs)
+            shapes = [str(graph.shapes[name]) for name in layer.inputs]
             attributes = json.dumps(dict(layer.attributes), sort_keys=True)
-            label = f"{layer.op} {attributes} {shapes}"
             if layer.op == "multiply":
                 inputs = tuple(sorted(inputs, key=sorted))
+                shapes.sort()
+            label = f"{layer.op} {attributes} {','.join(shapes)}"
 
             def term(*inputs: _Sum, label: str = label, layer: LayerSpec = layer) -> int:
                 known = weightless.get((label, inputs)) if layer.op in _WEIGHTLESS else None
@@ -144,12 +179,6 @@ def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
             else:
                 values[layer.name] = frozenset({(term(*inputs), 1)})
     return terms, values[graph.output]
-
-
-def _is_constant(op: str, inputs: tuple[_Sum, ...]) -> bool:
-    if op == "multiply":
-        return any(value == _CONSTANT for value in inputs)
-    return all(value == _CONSTANT for value in inputs)
 
 
 def _live(terms: list[_Term], output: _Sum) -> list[int]:

@@ -80,16 +80,57 @@ class Operation:
         missing = [k for k, v in self.defaults.items() if v is REQUIRED and k not in given]
         if missing:
             raise OperationError(f"Operation {self.name!r} needs the attribute {missing[0]!r}.")
-        return {key: _plain(key, value) for key, value in {**self.defaults, **given}.items()}
+        complete = {key: _plain(key, value) for key, value in {**self.defaults, **given}.items()}
+        for key, value in complete.items():
+            expected, fits = _EXPECTED.get(key, ("", None))
+            if fits is not None and _is_plain(value) and not fits(value):
+                raise OperationError(
+                    f"Operation {self.name!r}: {key} must be {expected}, got {value!r}.", value
+                )
+        return complete
 
 
 def _plain(key: str, value: Any) -> Any:
     """Keras's shorthands written out: one number for both axes of an image."""
+    if isinstance(value, list):
+        value = tuple(value)
     if key in ("kernel_size", "strides", "pool_size", "dilation_rate") and isinstance(value, int):
         return (value, value)
-    if key == "padding" and isinstance(value, int):
-        return ((value, value), (value, value))
-    return tuple(value) if isinstance(value, list) else value
+    if key == "padding":
+        if isinstance(value, int):
+            return ((value, value), (value, value))
+        if isinstance(value, tuple):
+            return tuple((axis, axis) if isinstance(axis, int) else tuple(axis) for axis in value)
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    """False for decisions of a space: they are checked once they are taken."""
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return isinstance(value, (bool, int, float, str))
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_count, value))
+
+
+_PAIR = ("a positive integer or a pair of them", _is_pair)
+_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "filters": ("a positive integer", _is_count),
+    "units": ("a positive integer", _is_count),
+    "groups": ("a positive integer", _is_count),
+    "kernel_size": _PAIR,
+    "pool_size": _PAIR,
+    "strides": _PAIR,
+    "dilation_rate": _PAIR,
+    "use_bias": ("True or False", lambda value: isinstance(value, bool)),
+    "rate": ("a number from 0 to 1", lambda value: not isinstance(value, str) and 0 <= value <= 1),
+}
 
 
 REQUIRED: Any = object()
@@ -147,6 +188,11 @@ def _image(operation: str, inputs: Sequence[Shape]) -> tuple[int, int, int]:
 def _window(attributes: Attributes, size: int, axis: int, window: str, operation: str) -> int:
     extent, stride = int(attributes[window][axis]), int(attributes["strides"][axis])
     extent = (extent - 1) * attributes.get("dilation_rate", (1, 1))[axis] + 1
+    if attributes["padding"] not in ("same", "valid"):
+        raise OperationError(
+            f"{operation}: padding must be 'same' or 'valid', got {attributes['padding']!r}.",
+            attributes["padding"],
+        )
     if attributes["padding"] == "same":
         return math.ceil(size / stride)
     if size < extent:

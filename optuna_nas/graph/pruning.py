@@ -6,6 +6,7 @@ still adds its offset, so it stays.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ _ZERO_AT_ZERO = frozenset(
 )
 _KEEPS_ZERO = frozenset(
     [
+        "add",
+        "concatenate",
         "identity",
         "dropout",
         "flatten",
@@ -60,29 +63,42 @@ def _keeps_zero(layer: LayerSpec) -> bool:
     return layer.op in _KEEPS_ZERO
 
 
+def gives_zero(layer: LayerSpec, inputs: tuple[str, ...], zero: Collection[str]) -> bool:
+    """Whether a layer is exactly zero, whatever the weights, where the layers ``zero`` are."""
+    if layer.op == "multiply":
+        return any(name in zero for name in inputs)
+    if layer.op == "zero":
+        return True
+    return bool(inputs) and _keeps_zero(layer) and all(name in zero for name in inputs)
+
+
 def pruned_layers(graph: ArchitectureGraph) -> tuple[list[LayerSpec], str]:
     """Layers of ``graph`` that matter, rewired, and the name of its output."""
     alias: dict[str, str] = {}  # layer -> the layer whose value it has
     zero: set[str] = set()  # layers that are exactly zero
     kept: dict[str, LayerSpec] = {}
+    first: dict[tuple[int, ...], str] = {}  # shape -> the first layer kept that has it
+    zeros: dict[tuple[int, ...], str] = {}  # shape -> the first that is zero
     for layer in graph.layers:
         inputs = tuple(alias[name] for name in layer.inputs)
-        if layer.op == "add":
-            live = tuple(name for name in inputs if name not in zero)
-            if not live:
-                zero.add(layer.name)
-            inputs = live or inputs[:1]
-        elif (
-            layer.op == "zero"
-            or (layer.op == "multiply" and zero.intersection(inputs))
-            or (inputs and _keeps_zero(layer) and zero.issuperset(inputs))
-            or (layer.op == "concatenate" and zero.issuperset(inputs))
-        ):
+        if gives_zero(layer, inputs, zero):
             zero.add(layer.name)
+        if layer.op == "add":
+            inputs = tuple(name for name in inputs if name not in zero) or inputs[:1]
         candidate = replace(layer, inputs=inputs)
         if is_identity(candidate):
             alias[layer.name] = inputs[0]
             continue
+        shape = graph.shapes[layer.name]
+        if layer.name in zero:
+            # Zeros of one shape are one value, whatever they were made of.
+            if shape in zeros:
+                alias[layer.name] = zeros[shape]
+                continue
+            zeros[shape] = layer.name
+            if layer.op == "zero":
+                candidate = replace(layer, inputs=(first[shape],))
+        first.setdefault(shape, layer.name)
         alias[layer.name] = layer.name
         kept[layer.name] = candidate
     output = alias[graph.output]

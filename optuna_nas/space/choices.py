@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from optuna_nas.errors import SpaceError
 from optuna_nas.space.decisions import Categorical, FloatRange, IntegerRange, Params, Point, Value
-from optuna_nas.space.nodes import Emitter, Node, as_node, check_name, resolve, value_points
-
-_SCALARS = (bool, int, float, str)
+from optuna_nas.space.nodes import (
+    PLAIN,
+    Emitter,
+    Node,
+    as_node,
+    check_name,
+    is_value,
+    resolve,
+    value_points,
+)
 
 
 @dataclass(frozen=True)
@@ -28,25 +35,41 @@ class Choice(Node):
 
     def __post_init__(self) -> None:
         check_name(self.name, "Choice")
-        if not self.options:
+        # The order of a set changes from process to process.
+        refused = (str, Node, set, frozenset)
+        if isinstance(self.options, refused) or not isinstance(self.options, Iterable):
+            raise SpaceError(
+                f"Choice {self.name!r}: options are a list of values or a dict of alternatives, "
+                f"got {self.options!r}.",
+                self.options,
+            )
+        values = tuple(self.options)
+        if not values:
             raise SpaceError(f"Choice {self.name!r}: options are empty; give at least one.")
         if isinstance(self.options, Mapping):
-            for key in self.options:
+            for key, option in self.options.items():
                 check_name(key, f"Choice {self.name!r}")
+                if not isinstance(option, list) and not is_value(option):
+                    raise SpaceError(
+                        f"Choice {self.name!r}: option {key!r} must be layers or a plain value, "
+                        f"got {option!r} of type {type(option).__name__}.",
+                        option,
+                    )
             parts = {
                 key: as_node(v) if isinstance(v, (Node, list)) else v
                 for key, v in self.options.items()
             }
             object.__setattr__(self, "options", parts)
             return
-        values = tuple(self.options)
         kinds = {type(value) for value in values}
-        if len(kinds) != 1 or not kinds <= set(_SCALARS):
+        if len(kinds) != 1 or not kinds <= set(PLAIN):
             raise SpaceError(
                 f"Choice {self.name!r}: options must be plain values of one type (bool, int, float "
                 f"or str), got {list(values)!r}; name other alternatives in a dict.",
                 values,
             )
+        if any(value != value for value in values):
+            raise SpaceError(f"Choice {self.name!r}: NaN is no option, got {list(values)!r}.")
         if len(set(values)) != len(values):
             raise SpaceError(f"Choice {self.name!r}: options repeat: {list(values)!r}.", values)
         object.__setattr__(self, "options", values)
@@ -125,18 +148,31 @@ class Float(Node):
 
     def __post_init__(self) -> None:
         check_name(self.name, "Float")
+        given = (self.low, self.high) if self.step is None else (self.low, self.high, self.step)
+        if any(isinstance(n, bool) or not isinstance(n, (int, float)) for n in given):
+            raise SpaceError(f"Float {self.name!r}: low, high, step must be numbers, got {given}.")
+        for key, number in zip(("low", "high", "step"), given, strict=False):
+            object.__setattr__(self, key, float(number))  # 1 and 1.0 are one declaration
         if not float("-inf") < self.low <= self.high < float("inf"):
             raise SpaceError(
                 f"Float {self.name!r}: expected finite low <= high, got {self.low}, {self.high}."
             )
         if self.log and (self.low <= 0 or self.step is not None):
             raise SpaceError(f"Float {self.name!r}: log needs low > 0 and no step.", self.low)
-        if self.step is not None and self.step <= 0:
+        if self.step is not None and not 0 < self.step < float("inf"):
             raise SpaceError(f"Float {self.name!r}: step must be positive, got {self.step}.")
+        if self._domain.normalise(self.high) is None:
+            raise SpaceError(
+                f"Float {self.name!r}: step must divide high - low, got low={self.low}, "
+                f"high={self.high}, step={self.step}."
+            )
+
+    @property
+    def _domain(self) -> FloatRange:
+        return FloatRange(self.low, self.high, self.step, self.log)
 
     def points(self, path: str) -> tuple[Point, ...]:
-        low, high = float(self.low), float(self.high)
-        return (Point(path + self.name, FloatRange(low, high, self.step, self.log)),)
+        return (Point(path + self.name, self._domain),)
 
     def value(self, params: Params, path: str) -> Any:
         return params[path + self.name]

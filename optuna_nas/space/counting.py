@@ -12,12 +12,15 @@ from collections.abc import Iterable
 
 from optuna_nas.space.decisions import Point
 
-Polynomial = dict[frozenset[str], "int | float"]
+Polynomial = dict[frozenset[str], int]
 _ONE: Polynomial = {frozenset(): 1}
 
 
 def count(points: Iterable[Point]) -> int | float:
     """Number of distinct genotypes; `math.inf` where a decision is continuous."""
+    points = tuple(points)
+    if any(p.domain.size == math.inf for point in points for p in point.descend()):
+        return math.inf
     tied: dict[str, Polynomial] = {}
     total = _count_all(points, tied)
     for name in reversed(tied):  # a tied decision comes after those it holds, so outer ones first
@@ -71,8 +74,7 @@ def _count(point: Point, tied: dict[str, Polynomial]) -> Polynomial:
         for value in point.domain.values():
             _add(own, _count_all(point.branches.get(value, ()), tied))
     else:
-        size = point.domain.size
-        own = {frozenset(): size if size == math.inf else int(size)}
+        own = {frozenset(): int(point.domain.size)}
     if point.tied:
         tied[point.name] = own
         return {frozenset({point.name}): 1}

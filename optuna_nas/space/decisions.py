@@ -17,6 +17,9 @@ import numpy as np
 Value = Union[bool, int, float, str]
 Params = Mapping[str, Value]
 
+# Error in the number of steps that rounding may cause.
+_ROUNDING = 1e-9
+
 
 class Suggester(Protocol):
     """What a host offers: an Optuna trial, or anything with its three methods."""
@@ -123,10 +126,12 @@ class FloatRange:
     def size(self) -> float:
         if self.step is None:
             return math.inf if self.high > self.low else 1
-        return math.floor((self.high - self.low) / self.step + 1e-9) + 1
+        return math.floor((self.high - self.low) / self.step + _ROUNDING) + 1
 
     def values(self) -> Iterable[float]:
         """All values of a stepped range; eleven evenly spread ones of a continuous range."""
+        if self.size == 1:
+            return [self.low]
         if self.step is None:
             return [self._from_unit(position / 10) for position in range(11)]
         return [self._at(position) for position in range(int(self.size))]
@@ -136,8 +141,14 @@ class FloatRange:
             value, (int, float, np.integer, np.floating)
         ):
             return None
-        value = float(value)
-        return value if self.low <= value <= self.high else None
+        number = float(value)
+        if not self.low <= number <= self.high:
+            return None
+        if self.step is not None:
+            steps = (number - self.low) / self.step
+            if abs(steps - round(steps)) > _ROUNDING * max(1.0, steps):
+                return None
+        return number
 
     def sample(self, rng: np.random.Generator) -> float:
         if self.step is not None:
@@ -147,8 +158,9 @@ class FloatRange:
     def move(self, value: Value, rng: np.random.Generator) -> float:
         """A different value nearby, reflected at the borders."""
         if self.step is not None:
-            others = [v for v in self.values() if not math.isclose(v, float(value))]
-            return others[int(rng.integers(len(others)))]
+            position = round((float(value) - self.low) / self.step)
+            other = int(rng.integers(int(self.size) - 1))
+            return self._at(other + (other >= position))
         while True:
             unit = (self._to_unit(float(value)) + self._STEP * float(rng.standard_normal())) % 2
             moved = self._from_unit(2 - unit if unit > 1 else unit)
@@ -167,7 +179,8 @@ class FloatRange:
 
     def _to_unit(self, value: float) -> float:
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            low, high = math.log(self.low), math.log(self.high)
+            return (math.log(value) - low) / (high - low)
         return (value - self.low) / (self.high - self.low)
 
     def suggest(self, trial: Suggester, name: str) -> float:
@@ -242,15 +255,31 @@ def active(points: Iterable[Point], params: Params) -> list[Point]:
 def completions(points: tuple[Point, ...], fixed: Params) -> Iterator[dict[str, Value]]:
     """Every assignment that agrees with ``fixed`` wherever it names a decision that exists."""
 
-    def complete(pending: tuple[Point, ...], taken: dict[str, Value]) -> Iterator[dict[str, Value]]:
-        while pending and pending[0].name in taken:
-            pending = pending[1:]
-        if not pending:
+    # A stack of alternatives instead of recursion: spaces may have thousands of decisions.
+    stack: list[Iterator[tuple[tuple[Point, ...], dict[str, Value]]]] = [iter([(points, {})])]
+    while stack:
+        state = next(stack[-1], None)
+        if state is None:
+            stack.pop()
+            continue
+        pending, taken = state
+        while pending:
+            point, pending = pending[0], pending[1:]
+            if point.name in taken:  # a tied point is met again
+                continue
+            known = point.domain.normalise(fixed.get(point.name))
+            if known is None:
+                stack.append(_alternatives(point, pending, taken))
+                break
+            taken[point.name] = known
+            pending = point.children(known) + pending
+        else:
             yield taken
-            return
-        point, rest = pending[0], pending[1:]
-        known = point.domain.normalise(fixed.get(point.name))
-        for value in point.domain.values() if known is None else (known,):
-            yield from complete(point.children(value) + rest, {**taken, point.name: value})
 
-    return complete(points, {})
+
+def _alternatives(
+    point: Point, rest: tuple[Point, ...], taken: dict[str, Value]
+) -> Iterator[tuple[tuple[Point, ...], dict[str, Value]]]:
+    """What is still to decide, and what is decided, after each value of ``point``."""
+    for value in point.domain.values():
+        yield point.children(value) + rest, {**taken, point.name: value}

@@ -8,6 +8,7 @@ decided.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,8 +22,8 @@ from optuna_nas.space.decisions import (
     decide,
 )
 
-# Where the copies of a repetition come from: positions before the edit, None for a new copy.
-Order = list["int | None"]
+# Where a copy of a repetition is taken out and where it is put in; None is outside.
+Shift = tuple["int | None", "int | None"]
 
 
 def neighbors(points: tuple[Point, ...], params: Params) -> Iterator[dict[str, Value]]:
@@ -47,14 +48,14 @@ def mutate(points: tuple[Point, ...], params: Params, rng: np.random.Generator) 
     (Real et al. 2019 change one uniform decision; flipping each with some probability would leave
     many children equal to their parent). Params without such a decision come back unchanged.
     """
-    movable = [point for point in active(points, params) if _can_change(point, params)]
+    movable = [point for point in active(points, params) if point.domain.size > 1]
     if not movable:
         return dict(params)
     point = movable[int(rng.integers(len(movable)))]
     if point.copies:
-        kinds = [orders for orders in _orders(point, params) if orders]
-        orders = kinds[int(rng.integers(len(kinds)))]
-        fixed = _reordered(point, params, orders[int(rng.integers(len(orders)))])
+        kinds = [shifts for shifts in _shifts(point, params) if shifts]
+        shifts = kinds[int(rng.integers(len(kinds)))]
+        fixed = _shifted(point, params, shifts[int(rng.integers(len(shifts)))])
     else:
         fixed = {**params, point.name: point.domain.move(params[point.name], rng)}
 
@@ -83,59 +84,73 @@ def crossover(
     return decide(points, choose)
 
 
-def _key(params: Params) -> frozenset[tuple[str, Value]]:
-    return frozenset(params.items())
-
-
-def _can_change(point: Point, params: Params) -> bool:
-    if point.copies:
-        return any(_orders(point, params))
-    return point.domain.size > 1
+def _key(params: Params) -> int:
+    # Of neighbours there can be millions: a hash of each is kept. By representation, for the hashes
+    # of -1 and -2 are equal.
+    return hash(frozenset(map(repr, params.items())))
 
 
 def _edited(point: Point, params: Params) -> Iterator[dict[str, Value]]:
     """Assignments after an edit at ``point``, without the decisions that are now free."""
-    current = params[point.name]
     if point.copies:
-        for orders in _orders(point, params):
-            for order in orders:
-                yield _reordered(point, params, order)
+        for shifts in _shifts(point, params):
+            for shift in shifts:
+                yield _shifted(point, params, shift)
         return
+    current = params[point.name]
     for value in point.domain.values():
         if value != current:
             yield {**params, point.name: value}
 
 
-def _orders(point: Point, params: Params) -> tuple[list[Order], list[Order], list[Order]]:
+def _shifts(point: Point, params: Params) -> tuple[list[Shift], list[Shift], list[Shift]]:
     """Insertions, removals and moves that the depth allows and that change something."""
-    depth = int(params[point.name])
-    copies: Order = list(range(depth))
-    insertions: list[Order] = []
-    removals: list[Order] = []
-    moves: list[Order] = []
+    copies = _copies(point, params)
+    depth = len(copies)
+    insertions: list[Shift] = []
+    removals: list[Shift] = []
     if point.domain.normalise(depth + 1) is not None:
-        insertions = [[*copies[:i], None, *copies[i:]] for i in range(depth + 1)]
+        insertions = [(None, j) for j in range(depth + 1)]
     if point.domain.normalise(depth - 1) is not None:
-        removals = [copies[:i] + copies[i + 1 :] for i in range(depth)]
-    for i in range(depth):
-        rest = copies[:i] + copies[i + 1 :]
-        # Moving i to i - 1 is moving i - 1 to i, so each swap of neighbours counts once.
-        moves += [[*rest[:j], i, *rest[j:]] for j in range(depth) if j not in (i, i - 1)]
-    moves = [order for order in moves if _reordered(point, params, order) != params]
+        removals = [(i, None) for i in range(depth)]
+    # A move within a run of equal copies changes nothing.
+    changes = (copies[i] != copies[i - 1] for i in range(1, depth))
+    runs = list(itertools.accumulate(changes, initial=0))
+    # Moving i to i - 1 is moving i - 1 to i, so each swap of neighbours counts once.
+    moves: list[Shift] = [
+        (i, j)
+        for i in range(depth)
+        for j in range(depth)
+        if j not in (i, i - 1) and runs[i] != runs[j]
+    ]
     return insertions, removals, moves
 
 
-def _reordered(point: Point, params: Params, order: Order) -> dict[str, Value]:
-    prefix = point.copy_prefix
-    fixed = {
-        name: value
-        for name, value in params.items()
-        if not name.startswith(prefix) or name == point.name
-    }
-    fixed[point.name] = len(order)
-    for new, old in enumerate(order):
-        source = f"{prefix}{old}/"
-        for name, value in params.items():
-            if old is not None and name.startswith(source):
-                fixed[f"{prefix}{new}/{name[len(source) :]}"] = value
+def _copies(point: Point, params: Params) -> list[dict[str, Value]]:
+    """What each copy of a repetition decided, under the names after its prefix."""
+    copies: list[dict[str, Value]] = [{} for _ in range(int(params[point.name]))]
+    for name, value in params.items():
+        if (place := _place(point, name)) is not None:
+            copies[place[0]][place[1]] = value
+    return copies
+
+
+def _place(point: Point, name: str) -> tuple[int, str] | None:
+    """In which copy of a repetition a decision lives, and its name there; None if in none."""
+    if not name.startswith(point.copy_prefix):
+        return None
+    number, _, rest = name[len(point.copy_prefix) :].partition("/")
+    return (int(number), rest) if rest and number.isdecimal() else None
+
+
+def _shifted(point: Point, params: Params, shift: Shift) -> dict[str, Value]:
+    source, target = shift
+    copies = _copies(point, params)
+    copy: dict[str, Value] = {} if source is None else copies.pop(source)
+    if target is not None:
+        copies.insert(target, copy)
+    fixed = {name: value for name, value in params.items() if _place(point, name) is None}
+    fixed[point.name] = len(copies)
+    for i, copy in enumerate(copies):
+        fixed.update({f"{point.copy_prefix}{i}/{name}": value for name, value in copy.items()})
     return fixed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
+from optuna_nas.errors import GenotypeError
 from optuna_nas.space.decisions import Value
 
 
@@ -55,5 +56,15 @@ class Genotype(Mapping[str, Value]):
 
     @classmethod
     def from_json(cls, text: str) -> Genotype:
-        """Read what `to_json` wrote."""
-        return cls(json.loads(text))
+        """Read what `to_json` wrote.
+
+        Raises:
+            GenotypeError: The text is no JSON of a genotype.
+        """
+        try:
+            params = json.loads(text)
+        except ValueError as error:
+            raise GenotypeError(f"This is not the JSON of a genotype: {error}.", text) from error
+        if not isinstance(params, dict):
+            raise GenotypeError(f"A genotype's JSON is an object, got {params!r}.", text)
+        return cls(params)

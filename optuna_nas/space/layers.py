@@ -10,7 +10,7 @@ from typing import Any
 
 from optuna_nas.errors import SpaceError
 from optuna_nas.graph import get_operation
-from optuna_nas.space.nodes import Chain, Channels, Layer, Node, as_node
+from optuna_nas.space.nodes import Chain, Channels, Layer, Node, as_node, is_value
 from optuna_nas.space.structure import Parallel
 
 SAME_CHANNELS = Channels(1)
@@ -21,13 +21,13 @@ def layer(op: str, /, **attributes: Any) -> Layer:
 
     Args:
         op: The operation's name.
-        attributes: Its attributes, each a plain value or a decision.
+        attributes: Its attributes, each a plain value, a decision, or a tuple of these.
 
     Raises:
         SpaceError: An attribute's value is of no use in a space.
     """
     for key, value in attributes.items():
-        if not isinstance(value, (bool, int, float, str, tuple, Node)):
+        if not is_value(value):
             raise SpaceError(
                 f"layer {op!r}: attribute {key!r} must be a plain value, a tuple or a decision, "
                 f"got {value!r} of type {type(value).__name__}.",

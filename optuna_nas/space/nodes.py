@@ -42,6 +42,8 @@ class Node(ABC):
         )
 
 
+PLAIN = (bool, int, float, str)  # not NumPy's: hosts and JSON refuse them
+
 Body = Union[Node, Sequence["Node | Sequence[Any]"]]
 
 
@@ -58,10 +60,10 @@ class Emitter:
 
 
 def check_name(name: object, kind: str) -> None:
-    """A name is a non-empty string without the characters paths are made of."""
-    if not isinstance(name, str) or not name or set(name) & set("/="):
+    """A name is a non-empty string without the characters paths and JSON's marks are made of."""
+    if not isinstance(name, str) or not name or set(name) & set("/=$"):
         raise SpaceError(
-            f"{kind}: a name is a non-empty string without '/' and '=', got {name!r}.", name
+            f"{kind}: a name is a non-empty string without '/', '=' and '$', got {name!r}.", name
         )
 
 
@@ -78,13 +80,24 @@ def as_node(body: Any) -> Node:
     )
 
 
+def is_value(value: Any) -> bool:
+    """Whether something may stand in an attribute: a plain value, a node, or a tuple of these."""
+    if isinstance(value, tuple):
+        return all(map(is_value, value))
+    return isinstance(value, Node) or type(value) in PLAIN
+
+
 def value_points(value: Any, path: str) -> tuple[Point, ...]:
     """Decisions in an attribute of a layer."""
+    if isinstance(value, tuple):
+        return tuple(point for item in value for point in value_points(item, path))
     return value.points(path) if isinstance(value, Node) else ()
 
 
 def resolve(value: Any, params: Params, path: str) -> Any:
     """The value of an attribute once decisions are taken."""
+    if isinstance(value, tuple):
+        return tuple(resolve(item, params, path) for item in value)
     return value.value(params, path) if isinstance(value, Node) else value
 
 
@@ -113,6 +126,9 @@ class Channels(Node):
     def points(self, path: str) -> tuple[Point, ...]:
         return ()
 
+    def value(self, params: Params, path: str) -> Any:
+        return self  # how many channels come in is known to the layer
+
 
 @dataclass(frozen=True)
 class Layer(Node):
@@ -125,12 +141,12 @@ class Layer(Node):
         return tuple(p for value in self.attributes.values() for p in value_points(value, path))
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
-        attributes = {
-            key: max(1, round(emitter.channels(x) * value.factor))
-            if isinstance(value, Channels)
-            else resolve(value, emitter.params, path)
-            for key, value in self.attributes.items()
-        }
+        attributes = {}
+        for key, value in self.attributes.items():
+            resolved = resolve(value, emitter.params, path)
+            if isinstance(resolved, Channels):
+                resolved = max(1, round(emitter.channels(x) * resolved.factor))
+            attributes[key] = resolved
         return emitter.builder.add(self.op, attributes, [x], name=f"{path}{self.op}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
@@ -19,7 +20,15 @@ from optuna_nas.errors import (
 from optuna_nas.graph import ArchitectureGraph, GraphBuilder
 from optuna_nas.space import edits
 from optuna_nas.space.counting import count
-from optuna_nas.space.decisions import Domain, Point, Suggester, Value, completions, decide
+from optuna_nas.space.decisions import (
+    Categorical,
+    Domain,
+    Point,
+    Suggester,
+    Value,
+    completions,
+    decide,
+)
 from optuna_nas.space.genotype import Genotype
 from optuna_nas.space.nodes import Body, Emitter, Node, Scope, as_node
 from optuna_nas.space.serialization import from_state, to_state
@@ -57,7 +66,7 @@ class SearchSpace:
         input_shape: Sequence[int],
         classes: int,
         body: Body,
-        training: Sequence[Node] = (),
+        training: Body = (),
         max_params: int | None = None,
         max_macs: int | None = None,
     ) -> None:
@@ -65,13 +74,15 @@ class SearchSpace:
             raise SpaceError(f"name must be a non-empty string, got {name!r}.", name)
         if isinstance(classes, bool) or not isinstance(classes, int) or classes < 2:
             raise SpaceError(f"classes must be an integer of at least 2, got {classes!r}.", classes)
-        shape = tuple(input_shape)
+        shape = tuple(input_shape) if isinstance(input_shape, Iterable) else ()
         if not shape or any(isinstance(s, bool) or not isinstance(s, int) or s < 1 for s in shape):
             raise SpaceError(
                 f"input_shape must be positive integers, channels last, got {input_shape!r}.", shape
             )
         for limit, value in (("max_params", max_params), ("max_macs", max_macs)):
-            if value is not None and (isinstance(value, bool) or value < 1):
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, (int, float)) or value < 1
+            ):
                 raise SpaceError(
                     f"{limit} must be a positive integer or None, got {value!r}.", value
                 )
@@ -80,12 +91,15 @@ class SearchSpace:
         self.classes = classes
         self.max_params = max_params
         self.max_macs = max_macs
+        if isinstance(training, Node):
+            training = [training]
         self._body = as_node(body)
         self._training = tuple(as_node(node) for node in training)
-        self.points: tuple[Point, ...] = self._body.points("") + tuple(
-            point for node in self._training for point in Scope(TRAINING, node).points("")
-        )
+        network = self._body.points("")
+        settings = tuple(p for node in self._training for p in Scope(TRAINING, node).points(""))
+        self.points: tuple[Point, ...] = network + settings
         _check_names(self.points)
+        _check_training(network, settings)
         # Drawing, mutating and building ask for the same few graphs in a row.
         self._graph = lru_cache(maxsize=512)(self._build_graph)
 
@@ -195,12 +209,19 @@ class SearchSpace:
             GenotypeError: The genotype is not one of this space.
             InfeasibleArchitectureError: Its shapes do not fit, or it passes a limit of the space.
         """
+        if not isinstance(genotype, Genotype):
+            raise GenotypeError(
+                f"genotype must be a Genotype, got {type(genotype).__name__}; make one with "
+                "space.genotype(params).",
+                genotype,
+            )
         result = self._graph(genotype)
         if isinstance(result, InfeasibleArchitectureError):
             raise result.with_traceback(None)
         return result
 
     def _build_graph(self, genotype: Genotype) -> ArchitectureGraph | InfeasibleArchitectureError:
+        self._check(genotype)
         builder = GraphBuilder(self.input_shape)
         try:
             x = self._body.emit(Emitter(builder, genotype), "", "input") or "input"
@@ -218,14 +239,19 @@ class SearchSpace:
                         f"{getattr(graph, what):,} {what} are over the limit max_{what}={limit:,}.",
                         getattr(graph, what),
                     )
-        except KeyError as error:
-            raise GenotypeError(
-                f"The genotype lacks the decision {error.args[0]!r} of space {self.name!r}.",
-                error.args[0],
-            ) from None
         except InfeasibleArchitectureError as error:
             return error  # so that the cache keeps failures too
         return graph
+
+    def _check(self, genotype: Genotype) -> None:
+        known = self.genotype(genotype)
+        if len(known) != len(genotype):
+            name = next(name for name in genotype if name not in known)
+            raise GenotypeError(
+                f"The decision {name!r} does not exist under the others in space {self.name!r}; "
+                "make genotypes with space.genotype(params), which leaves it out.",
+                name,
+            )
 
     def feasible(self, genotype: Genotype) -> bool:
         """Whether the genotype has a valid network within the space's limits."""
@@ -304,17 +330,52 @@ class SearchSpace:
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.input_shape))
-        return (
-            f"<SearchSpace {self.name!r}: {shape} -> {self.classes} classes, "
-            f"{self.size:,} genotypes>"
-        )
+        if isinstance(self.size, int) and self.size >= 10**15:  # Python refuses very long numbers
+            size = f"about 10^{int(math.log10(self.size))}"
+        else:
+            size = f"{self.size:,}"
+        return f"<SearchSpace {self.name!r}: {shape} -> {self.classes} classes, {size} genotypes>"
 
 
 def _describe(domain: Domain) -> str:
-    values = list(domain.values())
-    if domain.size <= 12:
-        return f"one of {', '.join(map(repr, values))}"
-    return f"a value from {values[0]} to {values[-1]}"
+    if isinstance(domain, Categorical) or domain.size <= 12:
+        return f"one of {', '.join(map(repr, domain.values()))}"
+    steps = "" if domain.step is None else f" in steps of {domain.step}"
+    return f"a value from {domain.low} to {domain.high}{steps}"
+
+
+def _check_training(network: Iterable[Point], settings: Iterable[Point]) -> None:
+    """Decisions about training, and no others, are named under ``training/``, each uniquely."""
+    _check_last_parts(settings)
+    for is_setting, points in ((False, network), (True, settings)):
+        for point in (p for root in points for p in root.descend()):
+            if point.name.startswith(f"{TRAINING}/") != is_setting:
+                raise SpaceError(
+                    f"The decision {point.name!r} of the training can't be Tied, which names it "
+                    f"from the root."
+                    if is_setting
+                    else f"The decision {point.name!r}: only decisions about training are named "
+                    f"under {TRAINING!r}; give the part of the body another name.",
+                    point.name,
+                )
+
+
+def _check_last_parts(points: Iterable[Point]) -> set[str]:
+    """Last parts of the names below ``points``; raises where two that coexist share one."""
+    seen: set[str] = set()
+    for point in points:
+        below = _check_last_parts(p for copy in point.copies for p in copy)
+        for group in point.branches.values():
+            below |= _check_last_parts(group)
+        name = point.name.rsplit("/", 1)[-1]
+        if twice := (seen & below) | ({name} & (seen | below)):
+            raise SpaceError(
+                f"Two decisions about training are called {min(twice)!r} in space.training; give "
+                "one another name.",
+                min(twice),
+            )
+        seen |= {name} | below
+    return seen
 
 
 def _check_names(points: Iterable[Point]) -> dict[str, tuple[Point, bool]]:

@@ -90,8 +90,11 @@ class Parallel(Node):
 
     def __post_init__(self) -> None:
         _check_merge("Parallel", self.merge)
-        if not self.branches:
-            raise SpaceError("Parallel: branches are empty; give at least one.")
+        if isinstance(self.branches, Node) or not self.branches:
+            raise SpaceError(
+                f"Parallel: branches are a list or dict of at least one, got {self.branches!r}.",
+                self.branches,
+            )
         parts = (
             [Scope(key, body) for key, body in self.branches.items()]
             if isinstance(self.branches, Mapping)
@@ -153,6 +156,12 @@ class Subset(Node):
     def __post_init__(self) -> None:
         check_name(self.name, "Subset")
         _check_merge(f"Subset {self.name!r}", self.merge)
+        if not isinstance(self.options, Mapping):
+            raise SpaceError(
+                f"Subset {self.name!r}: options are a dict of named branches, "
+                f"got {self.options!r}.",
+                self.options,
+            )
         for key in self.options:
             check_name(key, f"Subset {self.name!r}")
             if "+" in key:
@@ -202,6 +211,8 @@ class Edge(Node):
         return value_points(self.source, path) + points
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
+        if not emitter.sources:
+            raise SpaceError(f"Edge at {path!r} stands outside of a Cell; put it into one.", self)
         source = resolve(self.source, emitter.params, path)
         if isinstance(source, bool) or not isinstance(source, int):
             raise SpaceError(f"Edge at {path!r}: source must be an int, got {source!r}.", source)
@@ -238,8 +249,11 @@ class Cell(Node):
                 f"got {self.output!r}.",
                 self.output,
             )
-        if not self.nodes:
-            raise SpaceError(f"Cell {self.name!r}: nodes are empty; give at least one.")
+        if isinstance(self.nodes, Node) or not self.nodes:
+            raise SpaceError(
+                f"Cell {self.name!r}: nodes are a list of at least one, got {self.nodes!r}.",
+                self.nodes,
+            )
         object.__setattr__(self, "nodes", tuple(as_node(node) for node in self.nodes))
 
     def points(self, path: str) -> tuple[Point, ...]:

@@ -239,9 +239,9 @@ def test_initializer_runs_once_in_every_child() -> None:
 
 
 def test_the_time_to_get_ready_is_not_the_jobs() -> None:
-    with Worker(initializer=lambda _channel: time.sleep(1.0)) as worker:
+    with Worker(initializer=lambda _channel: time.sleep(3.0)) as worker:
         for _ in range(2):
-            assert worker.run(add, 1, 1, time_limit=0.9) == 2
+            assert worker.run(add, 1, 1, time_limit=2.5) == 2
             with pytest.raises(JobLimitError):
                 worker.run(hang, time_limit=0.3)
 

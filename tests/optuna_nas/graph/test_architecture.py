@@ -11,6 +11,7 @@ from optuna_nas.graph import (
     LayerSpec,
     Operation,
     get_operation,
+    operations,
     register_operation,
 )
 
@@ -119,7 +120,8 @@ def test_a_shape_that_does_not_fit_names_the_layer() -> None:
         single("conv2d", (4, 4, 3), filters=4, kernel_size=1, groups=2)
 
 
-def test_an_operation_can_be_registered_once() -> None:
+def test_an_operation_can_be_registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "_OPERATIONS", dict(operations._OPERATIONS))
     operation = Operation("test_operation", lambda _, inputs: inputs[0])
     register_operation(operation)
     with pytest.raises(OperationError, match="exists already"):
@@ -206,3 +208,86 @@ def test_pruning_is_exact() -> None:
     # A convolution of zeros is zero and leaves the sum; the offset of a normalisation stays.
     assert normalized in names
     assert len(pruned.layer(out).inputs) == 2
+
+
+def test_zeros_are_pruned_with_all_they_were_made_of() -> None:
+    n = Net()
+    empty = n.zero(n.conv("input"))
+    joined = n.builder.add("concatenate", {}, [n.pool("input"), n.pool(empty)])
+    pruned = n.builder.graph(joined).pruned()
+    assert [layer.op for layer in pruned.layers] == [
+        "input",
+        "zero",
+        "average_pooling2d",
+        "concatenate",
+    ]
+    assert pruned.params == 0
+    assert pruned.pruned() == pruned
+
+
+def test_a_constant_factor_is_no_constant() -> None:
+    n = Net()
+    half = n.builder.add("activation", {"function": "sigmoid"}, [n.zero("input")])
+    scaled = n.builder.add("multiply", {}, [n.conv("input"), half])
+    assert n.id(scaled) != n.id(n.zero("input"))
+    nothing = n.builder.add("multiply", {}, [n.conv("input"), n.zero("input")])
+    assert n.id(nothing) == n.id(n.zero("input"))
+
+
+def test_factors_are_unordered() -> None:
+    n = Net()
+    image, gate = (
+        n.conv("input"),
+        n.builder.add("max_pooling2d", {"pool_size": 8, "strides": 8}, ["input"]),
+    )
+    assert n.id(n.builder.add("multiply", {}, [image, gate])) == n.id(
+        n.builder.add("multiply", {}, [gate, image])
+    )
+
+
+def test_one_ring_is_told_from_two() -> None:
+    """Colours alone can't (Weisfeiler & Leman 1968), for all layers of a kind look alike."""
+
+    def network(crossed: bool, flipped: bool = False) -> str:
+        n = Net()
+
+        def unit(x: str, kernel: int) -> str:
+            return n.builder.add("activation", {"function": "relu"}, [n.conv(x, kernel)])
+
+        starts = [unit("input", 3), unit("input", 3)]
+        left, right = [unit(x, 1) for x in starts], [unit(x, 5) for x in starts]
+        if crossed:
+            right.reverse()
+        pairs = [unit(n.add(a, b), 3) for a, b in zip(left, right, strict=True)]
+        return n.id(n.add(*(reversed(pairs) if flipped else pairs)))
+
+    assert network(crossed=False) != network(crossed=True)
+    assert network(crossed=True) == network(crossed=True, flipped=True)
+
+
+def test_shapes_come_in_the_order_of_the_layers() -> None:
+    n = Net()
+    graph = n.builder.graph(n.add(n.conv("input"), n.pool("input"), n.conv("input", 1)))
+    assert list(graph.shapes) == [layer.name for layer in graph.layers]
+
+
+@pytest.mark.parametrize(
+    ("op", "attributes", "message"),
+    [
+        ("conv2d", {"filters": 4, "kernel_size": 3, "strides": 0}, "strides must be a positive"),
+        ("conv2d", {"filters": 4, "kernel_size": (3,)}, "kernel_size must be a positive"),
+        ("conv2d", {"filters": 4.0, "kernel_size": 3}, "filters must be a positive integer"),
+        ("conv2d", {"filters": True, "kernel_size": 3}, "filters must be a positive integer"),
+        ("conv2d", {"filters": 4, "kernel_size": 3, "groups": 0}, "groups must be a positive"),
+        ("conv2d", {"filters": 4, "kernel_size": 3, "padding": "SAME"}, "padding must be 'same'"),
+        ("max_pooling2d", {"pool_size": 2, "padding": 1}, "padding must be 'same'"),
+        ("dropout", {"rate": 1.5}, "rate must be a number from 0 to 1"),
+    ],
+)
+def test_attributes_are_checked(op: str, attributes: dict[str, object], message: str) -> None:
+    with pytest.raises(OperationError, match=message):
+        single(op, (8, 8, 2), **attributes)
+
+
+def test_attributes_in_keras_shorthand() -> None:
+    assert single("zero_padding2d", (3, 3, 1), padding=(1, 2)).output_shape == (5, 7, 1)

@@ -130,7 +130,7 @@ def test_dead_ends_are_drawn_grey():
     build.add("dense", {"units": 5}, [side])
     x = build.add("dense", {"units": 2}, [x])
     build.add("dense", {"units": 7}, [x])
-    text = draw_architecture(build.graph(x))
+    text = draw_architecture(ArchitectureGraph(build.layers, x))
     assert text.count('<g class="dense d">') == 3
     ElementTree.fromstring(text)
 

@@ -13,6 +13,7 @@ from optuna_nas import (
     Choice,
     Edge,
     Float,
+    Genotype,
     Integer,
     Parallel,
     Repeat,
@@ -50,6 +51,12 @@ def space(*body: Any, **arguments: Any) -> SearchSpace:
         (lambda: Choice("a", [1, "b"]), "one type"),
         (lambda: Choice("a", [1, 1]), "repeat"),
         (lambda: Choice("a", [None]), "one type"),
+        (lambda: Choice("a", [1.0, float("nan")]), "NaN is no option"),
+        (lambda: Choice("a", {"x", "y"}), "a list of values or a dict"),  # their order is chance
+        (lambda: Choice("a", "xy"), "a list of values or a dict"),
+        (lambda: Choice("a", {"x": None}), "option 'x' must be layers or a plain value"),
+        (lambda: Choice("a", {"x": np.float32(1)}), "option 'x' must be layers or a plain value"),
+        (lambda: Choice("$node", [1]), "without '/'"),
         (lambda: Choice("a/b", [1]), "without '/'"),
         (lambda: Choice("a", {"x=y": identity()}), "without '/'"),
         (lambda: Choice("", [1]), "non-empty"),
@@ -61,13 +68,19 @@ def space(*body: Any, **arguments: Any) -> SearchSpace:
         (lambda: Float("a", 0, 1, log=True), "log needs low > 0"),
         (lambda: Float("a", 0, float("nan")), "finite"),
         (lambda: Float("a", 0, 1, step=0), "step must be positive"),
+        (lambda: Float("a", 0, 1, step=float("nan")), "step must be positive"),
+        (lambda: Float("a", 0, 1, step=0.3), "step must divide"),
+        (lambda: Float("a", "0", 1), "must be numbers"),  # type: ignore[arg-type]
         (lambda: Repeat("a", 2, 1, identity()), "low <= high"),
         (lambda: Repeat("a", 0, 0, identity()), "low <= high"),
-        (lambda: Parallel([]), "branches are empty"),
+        (lambda: Parallel([]), "branches are a list"),
         (lambda: Parallel([identity()], merge="max"), "merge is one of"),
+        (lambda: Parallel(identity()), "branches are a list"),
+        (lambda: Cell("a", identity()), "nodes are a list"),
+        (lambda: Subset("a", [identity()], 1, 1), "a dict of named"),  # type: ignore[arg-type]
         (lambda: Subset("a", {"x": identity()}, 1, 2), "1 <= low"),
         (lambda: Subset("a", {"x+y": identity()}, 1, 1), "no '\\+'"),
-        (lambda: Cell("a", []), "nodes are empty"),
+        (lambda: Cell("a", []), "nodes are a list"),
         (lambda: Cell("a", [identity()], output="first"), "output is"),
         (lambda: space("conv"), "Expected a layer"),
         (lambda: layer("conv2d", filters=[1]), "attribute 'filters'"),
@@ -75,7 +88,15 @@ def space(*body: Any, **arguments: Any) -> SearchSpace:
         (lambda: space(classes=1), "at least 2"),
         (lambda: space(classes=True), "at least 2"),
         (lambda: space(input_shape=(8, 0, 1)), "positive integers"),
+        (lambda: space(input_shape=8), "positive integers"),
         (lambda: space(max_params=0), "positive integer"),
+        (lambda: space(max_params="1000"), "positive integer"),
+        (lambda: space(Scope("training", conv(Choice("f", [1, 2])))), "only decisions about"),
+        (lambda: space(training=[Tied(Float("rate", 0, 1))]), "can't be Tied"),
+        (
+            lambda: space(training=[Scope(s, Float("rate", 0, 1)) for s in "ab"]),
+            "Two decisions about training are called 'rate'",
+        ),
         (lambda: SearchSpace("", input_shape=(4,), classes=2, body=[]), "non-empty string"),
         (lambda: SearchSpace.from_json("{}"), "not the JSON of a search space"),
         (lambda: SearchSpace.from_json("no json"), "not the JSON of a search space"),
@@ -114,6 +135,9 @@ def test_values_and_layers_can_not_be_exchanged() -> None:
     bad = space(Cell("c", [Edge(1, identity())]))
     with pytest.raises(SpaceError, match="source 1 is not among"):
         bad.graph(bad.genotype({}))
+    outside = space(Edge(0, identity()))
+    with pytest.raises(SpaceError, match="outside of a Cell"):
+        outside.graph(outside.genotype({}))
 
 
 def test_an_unknown_operation_or_attribute_is_refused() -> None:
@@ -143,6 +167,34 @@ def test_a_genotype_must_fit() -> None:
     ]:
         with pytest.raises(GenotypeError, match=message):
             both.genotype(params)
+
+
+def test_steps_bound_what_a_genotype_may_hold() -> None:
+    stepped = space(training=[Float("rate", 0, 1, step=0.1)])
+    assert stepped.genotype({"training/rate": 0.1 + 0.2})["training/rate"] == 0.1 + 0.2
+    with pytest.raises(GenotypeError, match=r"0\.25 is no value"):
+        stepped.genotype({"training/rate": 0.25})
+    wide = space(training=[Integer("steps", 1, 10**9)])
+    with pytest.raises(GenotypeError, match="a value from 1 to 1000000000 in steps of 1"):
+        wide.genotype({"training/steps": 0})
+
+
+def test_a_graph_is_made_of_genotypes_of_the_space_alone() -> None:
+    both = space(conv(Choice("filters", [3, 4])), Choice("more", {"a": conv(2), "b": identity()}))
+    fit = {"filters": 3, "more": "a"}
+    for params, message in [
+        ({**fit, "filters": 99}, "99 is no value of the decision 'filters'"),
+        ({**fit, "more": "c"}, "'c' is no value of the decision 'more'"),
+        ({"filters": 3}, "'more' of space 'test' is missing"),
+        ({**fit, "another": 1}, "'another' does not exist under the others"),
+    ]:
+        with pytest.raises(GenotypeError, match=message):
+            both.graph(Genotype(params))
+    with pytest.raises(GenotypeError, match="must be a Genotype, got dict"):
+        both.graph(fit)  # type: ignore[arg-type]
+    for text in ("no json", "[]", "3"):
+        with pytest.raises(GenotypeError, match="JSON"):
+            Genotype.from_json(text)
 
 
 def test_a_space_without_a_feasible_architecture_says_so() -> None:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
-from optuna_nas import Cell, Choice, Edge, Float, Maybe, Parallel, Repeat, SearchSpace, Subset, Tied
+from optuna_nas import (
+    Cell,
+    Choice,
+    Edge,
+    Float,
+    Integer,
+    Maybe,
+    Parallel,
+    Repeat,
+    SearchSpace,
+    Subset,
+    Tied,
+)
 from optuna_nas.space import (
+    Channels,
     conv,
+    dense,
     global_average_pooling,
     identity,
     max_pooling,
     separable_conv,
+    zero,
 )
 
 
@@ -207,3 +224,84 @@ def test_a_stepped_range_ends_where_it_says() -> None:
     assert len(values) == space.size == 205
     assert max(values) == 10.2
     assert all(space.genotype({"training/x": value})["training/x"] == value for value in values)
+
+
+def test_a_continuous_range_of_one_value_is_one_value() -> None:
+    space = SearchSpace(
+        "one", input_shape=(4,), classes=2, body=[], training=[Float("x", 0.5, 0.5, log=True)]
+    )
+    assert space.size == len(list(space.genotypes())) == 1
+
+
+def test_a_step_changes_a_value_near_zero() -> None:
+    space = SearchSpace(
+        "steps", input_shape=(4,), classes=2, body=[], training=[Float("x", -0.3, 0.3, step=0.1)]
+    )
+    genotype = space.genotype({"training/x": 0.0})  # on the grid, but for rounding
+    rng = np.random.default_rng(0)
+    assert min(abs(float(space.mutate(genotype, rng)["training/x"])) for _ in range(50)) > 0.05
+
+
+def test_a_logarithmic_range_may_span_all_numbers() -> None:
+    space = SearchSpace(
+        "wide", input_shape=(4,), classes=2, body=[], training=[Float("x", 1e-300, 1e300, log=True)]
+    )
+    rng = np.random.default_rng(0)
+    drawn = [
+        space.mutate(space.genotype({"training/x": 1.0}), rng)["training/x"] for _ in range(50)
+    ]
+    assert min(drawn) < 1 < max(drawn)
+
+
+def test_one_declaration_has_one_fingerprint() -> None:
+    spaces = [
+        SearchSpace("x", input_shape=(4,), classes=2, body=[], training=[Float("x", low, high)])
+        for low, high in [(0, 1), (0.0, 1.0)]
+    ]
+    assert spaces[0] == spaces[1]
+    assert spaces[0].fingerprint == spaces[1].fingerprint
+
+
+def test_decisions_may_stand_in_tuples_and_channels_among_options() -> None:
+    space = SearchSpace(
+        "inner",
+        input_shape=(8, 8, 4),
+        classes=2,
+        body=[
+            conv(
+                Choice("width", {"same": Channels(1), "double": Channels(2)}),
+                (Choice("height", [1, 3]), 5),
+            ),
+            global_average_pooling(),
+        ],
+    )
+    assert space.size == 4
+    again = SearchSpace.from_json(space.to_json())
+    graph = again.graph(again.genotype({"width": "double", "height": 1}))
+    convolution = graph.layer("conv2d").attributes
+    assert (convolution["filters"], convolution["kernel_size"]) == (8, (1, 5))
+
+
+def test_hundreds_of_decisions_are_edited_at_once_and_lazily() -> None:
+    edges = [Edge(0, Choice(f"op{i}", {"skip": identity(), "zero": zero()})) for i in range(8)]
+    space = SearchSpace(
+        "large",
+        input_shape=(4, 4, 2),
+        classes=2,
+        body=[
+            Repeat("cell", 150, 160, Cell("c", [Parallel(edges)])),
+            global_average_pooling(),
+        ],
+        training=[Float("rate", 0, 1)],
+    )
+    rng = np.random.default_rng(0)
+    genotype = space.sample(rng)
+    assert len(genotype) > 1000
+    assert len(set(itertools.islice(space.neighbors(genotype), 3))) == 3
+    assert space.mutate(genotype, rng) != genotype
+    assert space.size == float("inf")
+    assert "inf genotypes" in repr(space)
+    digits = SearchSpace(
+        "digits", input_shape=(4,), classes=2, body=[dense(Integer("u", 1, 10**5000))]
+    )
+    assert "about 10^5000 genotypes" in repr(digits)
