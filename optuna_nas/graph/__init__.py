@@ -1,5 +1,6 @@
 """What a genotype means: a framework-free graph of layers with shapes, costs and an identity."""
 
+from optuna_nas.graph import standard as standard  # registers the operations
 from optuna_nas.graph.architecture import ArchitectureGraph, GraphBuilder, LayerSpec
 from optuna_nas.graph.operations import (
     Operation,

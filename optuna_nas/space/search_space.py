@@ -30,10 +30,10 @@ from optuna_nas.space.decisions import (
     decide,
 )
 from optuna_nas.space.genotype import Genotype
+from optuna_nas.space.names import TRAINING, check_names, check_training
 from optuna_nas.space.nodes import Body, Emitter, Node, Scope, as_node
 from optuna_nas.space.serialization import from_state, to_state
 
-TRAINING = "training"
 LOGITS = "logits"
 # Random draws in search of a feasible architecture before a space is called infeasible. A space in
 # which fewer than one in a hundred is feasible would need more; declare it more narrowly.
@@ -98,8 +98,8 @@ class SearchSpace:
         network = self._body.points("")
         settings = tuple(p for node in self._training for p in Scope(TRAINING, node).points(""))
         self.points: tuple[Point, ...] = network + settings
-        _check_names(self.points)
-        _check_training(network, settings)
+        check_names(self.points)
+        check_training(network, settings)
         # Drawing, mutating and building ask for the same few graphs in a row.
         self._graph = lru_cache(maxsize=512)(self._build_graph)
 
@@ -342,66 +342,3 @@ def _describe(domain: Domain) -> str:
         return f"one of {', '.join(map(repr, domain.values()))}"
     steps = "" if domain.step is None else f" in steps of {domain.step}"
     return f"a value from {domain.low} to {domain.high}{steps}"
-
-
-def _check_training(network: Iterable[Point], settings: Iterable[Point]) -> None:
-    """Decisions about training, and no others, are named under ``training/``, each uniquely."""
-    _check_last_parts(settings)
-    for is_setting, points in ((False, network), (True, settings)):
-        for point in (p for root in points for p in root.descend()):
-            if point.name.startswith(f"{TRAINING}/") != is_setting:
-                raise SpaceError(
-                    f"The decision {point.name!r} of the training can't be Tied, which names it "
-                    f"from the root."
-                    if is_setting
-                    else f"The decision {point.name!r}: only decisions about training are named "
-                    f"under {TRAINING!r}; give the part of the body another name.",
-                    point.name,
-                )
-
-
-def _check_last_parts(points: Iterable[Point]) -> set[str]:
-    """Last parts of the names below ``points``; raises where two that coexist share one."""
-    seen: set[str] = set()
-    for point in points:
-        below = _check_last_parts(p for copy in point.copies for p in copy)
-        for group in point.branches.values():
-            below |= _check_last_parts(group)
-        name = point.name.rsplit("/", 1)[-1]
-        if twice := (seen & below) | ({name} & (seen | below)):
-            raise SpaceError(
-                f"Two decisions about training are called {min(twice)!r} in space.training; give "
-                "one another name.",
-                min(twice),
-            )
-        seen |= {name} | below
-    return seen
-
-
-def _check_names(points: Iterable[Point]) -> dict[str, tuple[Point, bool]]:
-    """Names below ``points``; raises where two that may exist together share one."""
-    seen: dict[str, tuple[Point, bool]] = {}
-
-    def merge(found: Mapping[str, tuple[Point, bool]]) -> None:
-        for name, (point, tied) in found.items():
-            known = seen.get(name)
-            if known is not None and not (tied and known[1] and known[0] == point):
-                raise SpaceError(
-                    f"Two decisions are named {name!r}. Give one another name, put them into a "
-                    "Scope, or wrap both in one Tied node if they shall be one decision.",
-                    name,
-                )
-            seen[name] = (point, tied)
-
-    for point in points:
-        below: dict[str, tuple[Point, bool]] = {}
-        if point.copies:
-            below = _check_names(p for copy in point.copies for p in copy)
-        for group in point.branches.values():
-            for name, entry in _check_names(group).items():
-                if name in below and below[name][0] != entry[0]:
-                    raise SpaceError(f"Branches of {point.name!r} disagree on {name!r}.", name)
-                below[name] = entry
-        merge({point.name: (point, point.tied)})
-        merge({name: (p, tied or point.tied) for name, (p, tied) in below.items()})
-    return seen
