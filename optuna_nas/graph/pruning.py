@@ -10,24 +10,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from optuna_nas.graph.operations import ACTIVATIONS
+
 if TYPE_CHECKING:
     from optuna_nas.graph.architecture import ArchitectureGraph, LayerSpec
 
-_ZERO_AT_ZERO = frozenset(
-    [
-        "linear",
-        "relu",
-        "relu6",
-        "leaky_relu",
-        "elu",
-        "selu",
-        "gelu",
-        "silu",
-        "hard_silu",
-        "mish",
-        "tanh",
-    ]
-)
+_ZERO_AT_ZERO = ACTIVATIONS - {"sigmoid", "softplus", "softmax"}
 _KEEPS_ZERO = frozenset(
     [
         "add",
