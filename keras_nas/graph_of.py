@@ -124,7 +124,8 @@ def _functional(model: Any) -> Any:
 def _functional_class() -> Any:
     """The class of functional models, for which Keras has no public name."""
     tensor = keras.Input((1,))
-    return type(keras.Model(tensor, tensor))
+    # Older versions of Keras take no output that is an input.
+    return type(keras.Model(tensor, keras.layers.Identity()(tensor)))
 
 
 def _convert_model(conversion: _Conversion, model: Any, source: _Value) -> _Value:

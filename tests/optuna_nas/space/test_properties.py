@@ -8,7 +8,7 @@ import pickle
 import numpy as np
 import optuna
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optuna_nas import Genotype, SearchSpace
@@ -16,11 +16,6 @@ from optuna_nas.errors import InfeasibleSpaceError
 from optuna_nas.graph import ArchitectureGraph
 from optuna_nas.spaces import chain_cnn, nas_bench_201, tabular_mlp
 from tests.strategies import rngs, spaces
-
-settings.register_profile(
-    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60
-)
-settings.load_profile("default")
 
 READY = [nas_bench_201(cells=1), chain_cnn(), tabular_mlp()]
 any_space = st.one_of(spaces(), st.sampled_from(READY))
