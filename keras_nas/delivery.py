@@ -113,10 +113,12 @@ def complete(network: Model, preprocessing: Preprocessing) -> Model:
 
     shape = network.input_shape[1:]
     mean = np.broadcast_to(preprocessing.mean, shape[-1:]).astype(float)
-    # Normalization divides by the square root of the variance.
-    variance = np.broadcast_to(preprocessing.scale, shape[-1:]).astype(float) ** -2.0
+    scale = np.broadcast_to(preprocessing.scale, shape[-1:]).astype(float)
     inputs = keras.Input(shape, name="features")
-    scaled = keras.layers.Normalization(mean=mean, variance=variance, name="preprocessing")(inputs)
+    # Normalization alone would square the scale, and take deviations below 1e-7 for 1e-7.
+    ones = np.ones_like(mean)
+    centred = keras.layers.Normalization(mean=mean, variance=ones, name="centring")(inputs)
+    scaled = keras.layers.Rescaling(scale.tolist(), name="scaling")(centred)
     outputs = keras.layers.Softmax(name="probabilities")(network(scaled))
     return keras.Model(inputs, outputs, name="classifier")
 

@@ -80,8 +80,11 @@ def read_finalists(content: Any, study: Study, folder: Path) -> list[Finalist]:
             paths = {key: str(folder / given[key]) for key in ("keras_file", "onnx_file")}
             delivery = Delivery(**{**given, **paths})
             latency = state["latency"]
+            trial = trials[state["trial"]]
+            if (dict(trial.params), trial.values) != (state["params"], state["values"]):
+                continue  # of another study: the database was removed, or is another one
             finalist = Finalist(
-                trials[state["trial"]],
+                trial,
                 state["epochs"],
                 delivery,
                 latency=None if latency is None else LatencyProfile.from_dict(latency),
@@ -183,7 +186,11 @@ def finish_trials(
             return None
 
     with ThreadPoolExecutor(jobs) as threads:
-        return [finalist for finalist in threads.map(finish_one, trials) if finalist is not None]
+        try:
+            return [found for found in threads.map(finish_one, trials) if found is not None]
+        except KeyboardInterrupt:  # else the pool would wait until all is trained
+            objective.interrupt()
+            raise
 
 
 def best_of(finalists: Sequence[Finalist]) -> Finalist | None:

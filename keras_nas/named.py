@@ -16,6 +16,7 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
+from keras_nas._quiet import quiet_start
 from keras_nas.data import Dataset
 from keras_nas.isolation.errors import describe
 from optuna_nas import spaces
@@ -83,7 +84,7 @@ def make_space(text: str, data: Dataset) -> SearchSpace:
                 text,
             )
         return _made(make, {**SPACES[name], **_arguments(text)}, data, text)
-    if ":" in text:
+    if text.rpartition(":")[0]:
         module_name, _, attribute = text.rpartition(":")
         value = getattr(_module(module_name), attribute, None)
         if isinstance(value, SearchSpace):
@@ -211,13 +212,15 @@ def _module(name: str) -> ModuleType:
         if not name.endswith(".py"):
             if "" not in sys.path:
                 sys.path.insert(0, "")  # as `python -m` would find it
-            return importlib.import_module(name)
+            with quiet_start():
+                return importlib.import_module(name)
         path = Path(name).resolve()
         if not path.exists():
             raise ChoiceError(f"{name} does not exist", name)
         # By its own name, so that worker processes can import it too.
         sys.path.insert(0, str(path.parent))
-        module = importlib.import_module(path.stem)
+        with quiet_start():  # it may import Keras
+            module = importlib.import_module(path.stem)
         if Path(module.__file__ or "").resolve() != path:
             raise ChoiceError(
                 f"{name}: Python has another module named {path.stem!r}; rename the file", name

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import optuna
@@ -293,7 +293,8 @@ class NASObjective:
 
     def check(self, study: Study) -> None:
         """Tie a study to this task like `bind`, but without measuring anything."""
-        task = {"data": self.data.fingerprint, **self.plan.to_dict()}
+        limits = {f"max_{name}": limit for name, limit in asdict(self.limits).items()}
+        task = {"data": self.data.fingerprint, **self.plan.to_dict(), **limits}
         bind_study(study, space=self.space, metrics=self.metrics, task=task)
 
     def _anchor(self, study: Study) -> float | None:

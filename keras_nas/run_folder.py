@@ -155,13 +155,14 @@ def storage_errors(url: str) -> Iterator[None]:
         ImportError,
         OSError,
         RuntimeError,
+        ValueError,
     ) as error:
         cause: BaseException = error
         while cause.__cause__ is not None:
             cause = cause.__cause__
         raise StorageError(
-            f"storage {_hide_password(url)} can't be used: {describe(cause)[0]}; check the path, "
-            "its permissions and the free space",
+            f"storage {_hide_password(url)} can't be used: {describe(cause)[0]}; check the URL "
+            "(such as sqlite:///study.db), permissions and the free space",
             url,
         ) from error
 

@@ -12,7 +12,7 @@ from keras_nas.named import default_space, make_space
 from keras_nas.results import BEST, FINALISTS, SETTINGS, SearchOutcome, write_results
 from keras_nas.run_folder import RunFolder, RunFolderError
 from keras_nas.search import Listener, SearchFailedError, make_objective
-from keras_nas.settings import SearchSettings
+from keras_nas.settings import SearchSettings, SettingsError
 from optuna_nas._optuna import SPACE
 from optuna_nas.errors import NASError
 from optuna_nas.space import SearchSpace
@@ -66,6 +66,8 @@ def export_trial(
         NASError: There is no such run or trial, or its data are gone.
         SearchFailedError: The training or the export failed.
     """
+    if epochs is not None and epochs < 1:
+        raise SettingsError(f"epochs must be 1 or more, got {epochs}", epochs)
     listener = listener or Listener()
     folder, about = _open(path)
     settings = SearchSettings.from_dict(about["settings"])
@@ -93,7 +95,11 @@ def export_trial(
 
 def _open(path: Path) -> tuple[RunFolder, Mapping[str, Any]]:
     if not path.is_dir():
-        raise RunFolderError(f"{path} is no folder of a run", str(path))
+        raise RunFolderError(
+            f"{path} is no folder; give the one that keras-nas search made, such as "
+            "runs/digits-chain_cnn",
+            str(path),
+        )
     about = RunFolder(path).read_json(SETTINGS)
     if not isinstance(about, dict) or "settings" not in about:
         raise RunFolderError(f"{path} is no folder of a run: it has no readable {SETTINGS}")

@@ -20,8 +20,8 @@ from keras_nas.metrics import metrics_named
 from keras_nas.named import check_names, default_space, make_pruner, make_sampler, make_space
 from keras_nas.objective import INTERRUPTED, NASObjective
 from keras_nas.recovery import finished, recover, retry, was_lost
-from keras_nas.results import FINALISTS, SearchOutcome, write_results, write_settings
-from keras_nas.run_folder import RunFolder
+from keras_nas.results import FINALISTS, SETTINGS, SearchOutcome, write_results, write_settings
+from keras_nas.run_folder import RunFolder, RunFolderError
 from keras_nas.settings import SearchSettings
 from optuna_nas._optuna import FAILURE, violation_of
 from optuna_nas.errors import NASError
@@ -74,17 +74,30 @@ def search(
     name = f"{data.name}-{space.name}"
     folder = RunFolder(Path(settings.out or f"runs/{name}"), storage=settings.storage)
     with folder.locked():
+        _check_same_search(folder, name)
         listener.stage("opening the study")
         study = folder.study(name, metrics=metrics, pruner=pruner)
         with make_objective(settings, space, data, folder.path) as objective:
-            objective.check(study)
-            objective.evaluator.pool.warm(settings.parallel)
-            recover(study, exclusive=folder.own_database)
-            write_settings(folder, settings, data, space, name)
+            with _storage_at_work():
+                objective.check(study)
+                objective.evaluator.pool.warm(settings.parallel)
+                recover(study, exclusive=folder.own_database)
+                write_settings(folder, settings, data, space, name)
             with interrupts(objective.interrupt) as state:
-                with _running_storage():
+                with _storage_at_work():
                     _run_trials(settings, study, objective, listener, state)
                 return _conclude(settings, study, objective, folder, listener, state)
+
+
+def _check_same_search(folder: RunFolder, name: str) -> None:
+    """Raise where a folder holds another search, whose models this one would write over."""
+    about = folder.read_json(SETTINGS)
+    earlier = about.get("study") if isinstance(about, dict) else None
+    if earlier not in (None, name):
+        raise RunFolderError(
+            f"{folder.path} holds the search {earlier}, and this is {name}: choose another --out",
+            str(folder.path),
+        )
 
 
 def make_objective(
@@ -198,7 +211,7 @@ def _conclude(
     except OSError as error:
         raise SearchFailedError(
             f"the results can't be written to {folder.path}: {error.strerror or error}; the study "
-            "is intact: make room, or give another --out, and run the same command again"
+            "is intact: make room and run the same command again"
         ) from error
     return SearchOutcome(study, folder.path, objective.space, finalists, best, files, state.asked)
 
@@ -231,14 +244,23 @@ def _why_nothing(study: Study) -> str:
 
 
 @contextmanager
-def _running_storage() -> Iterator[None]:
+def _storage_at_work() -> Iterator[None]:
+    """Turn what a storage raises in the middle of a search into one line: a full disk, mostly."""
     try:
         yield
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except (
+        sqlalchemy.exc.SQLAlchemyError,
+        optuna.exceptions.StorageInternalError,
+        OSError,
+        AssertionError,
+    ) as error:
         cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
+        # Optuna asserts that it could write the end of a trial, and hides why it could not.
+        while (deeper := cause.__cause__ or cause.__context__) is not None:
+            cause = deeper
+        if cause is error and isinstance(error, AssertionError):
+            raise
         raise SearchFailedError(
-            f"the study could not be written: {cause}; finished trials are kept: mend the storage "
-            "and run the same command again"
+            f"the search could not go on: {cause}; finished trials are kept: make room or mend the "
+            "storage, and run the same command again"
         ) from error

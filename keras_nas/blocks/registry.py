@@ -14,7 +14,8 @@ import numpy as np
 from keras_nas._keras import keras
 from keras_nas.blocks.costs import MeasuredBlock
 from keras_nas.blocks.layers import BUILDERS
-from optuna_nas.errors import OperationError
+from keras_nas.isolation.errors import describe
+from optuna_nas.errors import InfeasibleArchitectureError, NASError, OperationError
 from optuna_nas.graph import LayerSpec, Operation, Shape, operation_names, register_operation
 from optuna_nas.graph.operations import Attributes, CountRule, ShapeRule
 
@@ -139,7 +140,15 @@ def register_block(
         return MeasuredBlock(name, block.layer(name, dict(attributes), inputs), inputs)
 
     def measured(attributes: Attributes, inputs: Sequence[Shape]) -> MeasuredBlock:
-        return probe(tuple(sorted(attributes.items())), tuple(map(tuple, inputs)))
+        try:
+            return probe(tuple(sorted(attributes.items())), tuple(map(tuple, inputs)))
+        except NASError:
+            raise
+        except Exception as error:  # the user's code; samplers and spaces know this one
+            raise InfeasibleArchitectureError(
+                f"block {name!r} can't be built with {dict(attributes)}: {describe(error)[0]}",
+                name,
+            ) from error
 
     operation = BlockOperation(
         name,

@@ -10,7 +10,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from keras_nas.finalists import Finalist
@@ -38,13 +38,13 @@ class ProgressBar(Listener):
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[count]}"),
             TextColumn("{task.fields[facts]}"),
             console=console,
             disable=quiet or not console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task("starting", total=None, facts="")
+        self._task = self._bar.add_task("starting", total=None, count="", facts="")
         self._clock: _Clock | None = None
         self._last_line = 0.0
 
@@ -62,7 +62,8 @@ class ProgressBar(Listener):
 
     def stage(self, text: str) -> None:
         """Name what happens now."""
-        self._bar.reset(self._task, total=None, description=text, facts="")
+        self._bar.remove_task(self._task)  # `reset` would keep the old total
+        self._task = self._bar.add_task(text, total=None, count="", facts="")
         self._line(text)
 
     def trials(self, study: Study, done: int, total: int, deadline: float | None) -> None:
@@ -70,7 +71,14 @@ class ProgressBar(Listener):
         if self._clock is None:
             self._clock = _Clock(done, deadline)
         facts = self._clock.facts(study, done, total)
-        self._bar.update(self._task, description="trials", completed=done, total=total, facts=facts)
+        self._bar.update(
+            self._task,
+            description="trials",
+            completed=done,
+            total=total,
+            count=f"{done}/{total}",
+            facts=facts,
+        )
         self._line(f"{done} of {total} trials, {facts}", rarely=done < total)
 
     def finalists(self, count: int, share: float) -> None:
@@ -80,7 +88,7 @@ class ProgressBar(Listener):
             description=f"training {count} in full",
             completed=round(100 * share),
             total=100,
-            facts="",
+            count=f"{share:.0%}",
         )
 
     def _line(self, text: str, *, rarely: bool = False) -> None:

@@ -53,6 +53,8 @@ def _read(
     data: str | os.PathLike[str], target: str | None, seed: int, validation: float, test: float
 ) -> Source:
     name = os.fspath(data)
+    if not name:
+        raise DataError("data is empty; give the name of a data set, a file or a folder", name)
     path = Path(name).expanduser()
     table = path.name.lower().endswith((".csv", ".csv.gz"))
     if target is not None and not table:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from keras_nas.data.dataset import Features, Labels
 from optuna_nas.errors import DataError
 
+MANY_CLASSES = 10  # above, classes of a row or two are hardly meant as classes
 FEWEST_PER_CLASS = 3  # one for each of train, validation and test
 
 
@@ -75,7 +76,11 @@ def check_labels(y: NDArray[Any], rows: int, where: str) -> Labels:
     if len(y) != rows:
         raise DataError(f"{where} has {len(y)} labels for {rows} rows of features", len(y))
     if y.dtype.kind not in "biuf":
-        raise DataError(f"{where} must hold integers 0..classes-1, not {y.dtype}", y.dtype)
+        raise DataError(
+            f"{where} must hold integers 0..classes-1, not {y.dtype}; number the classes with "
+            "np.unique(y, return_inverse=True)[1]",
+            y.dtype,
+        )
     if y.dtype.kind == "f":
         if not np.isfinite(y).all():
             row = int(np.flatnonzero(~np.isfinite(y))[0])
@@ -118,7 +123,7 @@ def check_class_sizes(y: Labels, class_names: tuple[str, ...], where: str) -> No
         hint = (
             "; this looks like an identifier or a continuous target, and regression is not "
             "supported yet"
-            if rare > 0.5 * len(sizes)
+            if rare > 0.5 * len(sizes) and len(sizes) > MANY_CLASSES
             else "; add rows, or drop or merge the class"
         )
         raise DataError(

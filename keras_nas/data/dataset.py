@@ -123,6 +123,7 @@ def fit_preprocessing(x: Features) -> Preprocessing:
     mean = x.mean(axis=tuple(axes), dtype=np.float64)
     deviation = x.std(axis=tuple(axes), dtype=np.float64)
     # A constant feature carries nothing: centring it is enough, and dividing by 0 would not do.
-    constant = deviation <= 1e-7 * np.maximum(np.abs(mean), 1.0)
+    # What is constant is relative: farads and metres may well be of the order of 1e-12.
+    constant = deviation <= np.maximum(1e-7 * np.abs(mean), 1e-30)
     scale = 1.0 / np.where(constant, 1.0, deviation)
     return Preprocessing(mean, scale)

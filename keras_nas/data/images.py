@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from keras_nas.data.npz import one_line
 from keras_nas.data.source import Source
 from optuna_nas.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
@@ -62,8 +65,8 @@ def _decode(paths: list[Path]) -> NDArray[Any]:
         try:
             with Image.open(path) as image:
                 size = image.size
-                grey = image.mode in ("1", "L", "LA")
-                pictures.append(np.asarray(image.convert("L" if grey else "RGB")))
+                grey = image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
+                pictures.append(_pixels(image, grey))
         except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as error:
             raise DataError(
                 f"{path} is not a readable image: {one_line(error)}; repair or remove it",
@@ -74,10 +77,19 @@ def _decode(paths: list[Path]) -> NDArray[Any]:
             first = size
         elif size != first:
             raise DataError(
-                f"images differ in size: {paths[0].name} is {first[0]}x{first[1]} and {path.name} "
+                f"images differ in size: {paths[0]} is {first[0]}x{first[1]} and {path} "
                 f"is {size[0]}x{size[1]}; resize them all to one size",
                 size,
             )
     if colour:
         pictures = [np.stack([p] * 3, axis=-1) if p.ndim == 2 else p for p in pictures]
     return np.stack(pictures)
+
+
+def _pixels(image: Image, grey: bool) -> NDArray[Any]:
+    """Values from 0 to 255, shape (height, width) or (height, width, 3)."""
+    if image.mode.startswith("I"):  # 16 bits, which Pillow's conversion would cut off at 255
+        return np.asarray(image, dtype=np.float32) / 257
+    if image.mode == "F":
+        return np.asarray(image)
+    return np.asarray(image.convert("L" if grey else "RGB"))

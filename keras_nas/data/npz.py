@@ -60,6 +60,12 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     except DataError:
         raise
     except ValueError as error:
+        if "pickled" in str(error):  # NumPy's guess about any file without its marks
+            raise DataError(
+                f"{path} is not a readable .npz file; write one with "
+                "np.savez(path, x_train=..., y_train=...)",
+                str(path),
+            ) from error
         if "Object arrays" in str(error):
             raise DataError(
                 f"{path} holds arrays of Python objects, which are not loaded; save plain numbers "

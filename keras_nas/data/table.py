@@ -43,7 +43,9 @@ def read_table(
         frame = pd.read_csv(path)
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path} is empty: expected a header line and rows") from error
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not a readable CSV file: save it as text in UTF-8") from error
+    except (OSError, EOFError, pd.errors.ParserError) as error:
         raise DataError(f"{path} is not a readable CSV file: {one_line(error)}") from error
     if not len(frame):
         raise DataError(f"{path} has a header and no rows", str(path))
@@ -51,7 +53,8 @@ def read_table(
     if target is None:
         raise DataError(f"{path} needs a target column, one of: {columns}")
     if target not in frame.columns:
-        raise DataError(f"{path} has no column {target!r}; it has: {columns}", target)
+        hint = "; columns are to be separated by commas" if len(frame.columns) == 1 else ""
+        raise DataError(f"{path} has no column {target!r}; it has: {columns}{hint}", target)
     features = frame.drop(columns=target)
     if not len(features.columns):
         raise DataError(f"{path} has no column besides the target {target!r}", target)

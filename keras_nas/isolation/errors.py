@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 
 from optuna_nas.errors import NASError
 
 _TRACEBACK_CHARACTERS = 4000
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # Keras writes some of its messages in bold
 
 
 class JobError(NASError):
@@ -41,7 +43,7 @@ class JobInterruptedError(JobError):
 
 def describe(error: BaseException) -> tuple[str, str]:
     """Return an exception's reason in one line and its traceback, shortened."""
-    text = " ".join(str(error).split())
+    text = " ".join(_COLOURS.sub("", str(error)).split())
     name = type(error).__name__
     reason = f"{name}: {text}" if text else name
     if len(reason) > 300:

@@ -51,7 +51,9 @@ def curves_figure(curves: Mapping[int, Mapping[str, Sequence[float]]]) -> go.Fig
                 )
     if not figure.data:
         return None
-    figure.update_xaxes(title="epoch", tickformat="d")
+    longest = max(len(trace.x) for trace in figure.data)
+    # Left to itself, Plotly marks halves of few epochs, and rounds their labels.
+    figure.update_xaxes(title="epoch", tick0=1, dtick=max(1, longest // 10))
     figure.update_yaxes(title=escape(measure or label(str(shown[0]))))
     return styled(figure, height=380)
 

@@ -14,7 +14,7 @@ from keras_nas.blocks.layers import BUILDERS
 from optuna_nas.errors import InfeasibleArchitectureError, OperationError
 from optuna_nas.graph import ArchitectureGraph, GraphBuilder, get_operation, operations
 from optuna_nas.graph.operations import ACTIVATIONS
-from optuna_nas.space import SearchSpace, global_average_pooling, layer
+from optuna_nas.space import Choice, SearchSpace, global_average_pooling, layer
 
 IMAGE = (7, 6, 4)
 
@@ -283,3 +283,18 @@ def test_build_must_return_a_new_layer() -> None:
     graph = builder.graph(builder.add("shared", {}, [first]))
     with pytest.raises(OperationError, match="returned a layer it had returned"):
         build_model(graph)
+
+
+def test_a_block_that_raises_makes_its_architecture_infeasible() -> None:
+    @register_block("test_picky")
+    def picky(units: int) -> Any:
+        if units == 3:
+            raise RuntimeError("not three")
+        return keras.layers.Dense(units)
+
+    body = [layer("test_picky", units=Choice("units", [3, 5]))]
+    space = SearchSpace("picky", input_shape=(4,), classes=2, body=body)
+    with pytest.raises(InfeasibleArchitectureError, match=r"can't be built.*RuntimeError: not thr"):
+        space.graph(space.genotype({"units": 3}))
+    rng = np.random.default_rng(0)
+    assert {space.sample(rng).params["units"] for _ in range(9)} == {5}

@@ -14,6 +14,7 @@ from keras_nas._keras import keras
 from keras_nas.data import Dataset, load
 from keras_nas.delivery import complete, deliver
 from keras_nas.isolation import LocalChannel
+from optuna_nas.export import Preprocessing
 from optuna_nas.graph import ArchitectureGraph, operations
 from optuna_nas.space import SearchSpace, conv, dense, global_average_pooling, layer
 
@@ -103,3 +104,15 @@ def test_a_model_that_keras_cannot_load_is_still_delivered(
     assert delivery.reload_error is not None
     assert "register_keras_serializable" in delivery.reload_error
     assert delivery.proof["passed"]
+
+
+def test_complete_takes_features_of_any_size() -> None:
+    space = SearchSpace("fixed", input_shape=(2,), classes=2, body=[dense(4)])
+    network = build_model(space.graph(space.sample(np.random.default_rng(0))), seed=0)
+    x = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    scale = np.array([1e12, 1e-30])
+    model = complete(network, Preprocessing(np.zeros(2), scale))
+    expected = complete(network, Preprocessing(np.zeros(2), np.ones(2)))(x)
+    np.testing.assert_allclose(model((x / scale).astype(np.float32)), expected, atol=1e-6)
+    again = keras.Model.from_config(model.get_config())
+    assert again.count_params() == model.count_params()

@@ -153,3 +153,13 @@ def test_the_best_is_by_validation_never_by_test(study: optuna.Study) -> None:
     assert best is not None
     assert best.trial.number == 1
     assert best_of([]) is None
+
+
+def test_finalists_of_another_study_are_not_taken(
+    study: optuna.Study, objective: NASObjective, tmp_path: Path
+) -> None:
+    done = finish(study, objective, tmp_path, count=9, epochs=4, budget_seconds=1e9)
+    content = json.loads(json.dumps([f.to_dict(tmp_path) for f in done]))
+    for state in content[1:]:
+        state["values"] = [value / 2 for value in state["values"]]
+    assert len(read_finalists(content, study, tmp_path)) == 1

@@ -358,6 +358,8 @@ def test_study_is_bound_to_space_data_and_training(
     with pytest.raises(StudyMismatchError, match="made with epochs = 3, not 4: use the same"):
         study.optimize(make(epochs=4), n_trials=1)
     elsewhere = NASObjective(space, load("iris", seed=1), epochs=3)
+    with pytest.raises(StudyMismatchError, match="made with max_params = None, not 9: use the sa"):
+        study.optimize(make(epochs=3, max_params=9), n_trials=1)
     with pytest.raises(StudyMismatchError, match="made with other data, or another split"):
         study.optimize(elsewhere, n_trials=1)
     with pytest.raises(StudyMismatchError, match=r"made for the objectives .* not accuracy, loss"):

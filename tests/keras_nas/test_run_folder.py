@@ -122,3 +122,9 @@ def test_json(tmp_path: Path) -> None:
     assert folder.read_json("b.json") is None
     (tmp_path / "b.json").write_text("{")
     assert folder.read_json("b.json") is None
+
+
+@pytest.mark.parametrize("url", ["redis://localhost", "nonsense", "nonsense://x"])
+def test_a_storage_of_no_use(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="check the URL"):
+        RunFolder(tmp_path, storage=url).study("mine", metrics=METRICS, pruner=PRUNER)

@@ -19,8 +19,8 @@ from optuna.trial import TrialState
 
 from keras_nas.data import load
 from keras_nas.recovery import finished
-from keras_nas.run_folder import RunFolder
-from keras_nas.search import Listener, search
+from keras_nas.run_folder import RunFolder, RunFolderError
+from keras_nas.search import Listener, SearchFailedError, _storage_at_work, search
 from keras_nas.settings import SearchSettings, SettingsError
 from optuna_nas._optuna import FAILURE, RETRY_OF, record_of
 
@@ -173,3 +173,22 @@ def test_settings_round_trip() -> None:
     settings = SearchSettings(objectives=("accuracy",), trials=7)
     again = SearchSettings.from_dict({**settings.to_dict(), "of_a_later_version": 1})
     assert again.to_dict() == settings.to_dict()
+
+
+def test_a_folder_keeps_to_its_search(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text('{"study": "iris-tabular_mlp"}')
+    with pytest.raises(RunFolderError, match="holds the search iris-tabular_mlp, and this is wine"):
+        search(SearchSettings(data="wine", out=str(tmp_path)))
+
+
+def test_a_full_disk_is_found_behind_optunas_assertion() -> None:
+    def end_a_trial() -> None:
+        try:
+            raise optuna.exceptions.StorageInternalError("commit") from OSError("No space left")
+        finally:
+            raise AssertionError("Should not reach.")
+
+    with pytest.raises(SearchFailedError, match="go on: No space left;"), _storage_at_work():
+        end_a_trial()
+    with pytest.raises(AssertionError), _storage_at_work():
+        raise AssertionError

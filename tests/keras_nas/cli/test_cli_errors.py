@@ -98,7 +98,7 @@ def test_an_option_of_the_wrong_type() -> None:
 
 
 def test_storage(out: Path) -> None:
-    refuse("can't be used: .*check the path", "--storage", "sqlite:////nowhere/s.db", "--out", out)
+    refuse("can't be used: .*check the URL", "--storage", "sqlite:////nowhere/s.db", "--out", out)
     refuse("can't be made", "--out", "/proc/nowhere")
 
 
@@ -195,7 +195,7 @@ def test_looking_at_what_is_no_run(tmp_path: Path) -> None:
     for arguments in (["report", tmp_path], ["export", tmp_path, 0], ["report", tmp_path / "no"]):
         code, error = run(*arguments)
         assert code == 2
-        assert "is no folder of a run" in error
+        assert "is no folder" in error
 
 
 def test_export_of_a_trial_that_is_not_there(finished_search: list[Any], out: Path) -> None:

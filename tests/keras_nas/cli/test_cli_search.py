@@ -55,4 +55,4 @@ def test_on_a_terminal_there_is_a_bar() -> None:
         bar.stage("reading digits")
         bar.finalists(4, 0.5)
     assert "training 4 in full" in text.getvalue()
-    assert "50/100" in text.getvalue()
+    assert "50%" in text.getvalue()

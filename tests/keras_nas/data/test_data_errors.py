@@ -267,7 +267,7 @@ def test_image_folder_problems(tmp_path: Path) -> None:
     for i in range(6):
         image(tmp_path / "b" / f"{i}.png")
     image(tmp_path / "b" / "7.png", (5, 4))
-    refuse("images differ in size: 0.png is 4x4 and 7.png is 5x4; resize", tmp_path)
+    refuse(r"images differ in size: \S*0.png is 4x4 and \S*7.png is 5x4; resize", tmp_path)
     (tmp_path / "b" / "7.png").write_bytes(b"not an image")
     refuse("7.png is not a readable image: .*repair or remove it", tmp_path)
 
@@ -281,3 +281,14 @@ def test_failing_download_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(keras_sets.Worker, "run", fail)
     refuse("mnist could not be downloaded .*timed out.*check the connection, or save it", "mnist")
+
+
+def test_hints_are_apt(tmp_path: Path, csv: Callable[[str], Path], npz: Save) -> None:
+    refuse("data is empty", "")
+    refuse("separated by commas", csv("a;y\n1;0\n2;1\n"), target="y")
+    refuse("with 1; add rows", csv("a,y\n1,u\n2,v\n"), target="y")
+    refuse("np.unique", npz(y_train=np.array(["u", "v"] * 15)))
+    (tmp_path / "wide.csv").write_text("a,y\n1,2\n", encoding="utf-16")
+    refuse("UTF-8", tmp_path / "wide.csv", target="y")
+    (tmp_path / "no.npz").write_bytes(b"hello" * 100)
+    assert "allow_pickle" not in refuse("np.savez", tmp_path / "no.npz")

@@ -202,3 +202,21 @@ def test_describe_is_plain() -> None:
 
     about = json.loads(json.dumps(load("iris").describe()))
     assert about["rows"] == {"train": 90, "val": 30, "test": 30}
+
+
+def test_small_and_large_units_are_no_constants(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 2)) * [1e-12, 1e30]
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.arange(60) % 2)
+    data = load(tmp_path / "a.npz")
+    np.testing.assert_allclose(data.preprocessing.apply(data.x_train).std(axis=0), 1, rtol=1e-4)
+
+
+def test_images_of_16_bits_keep_their_values(tmp_path: Path) -> None:
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(5):
+            pixels = np.full((4, 4), 257 * 10 * number, dtype=np.uint16)
+            Image.fromarray(pixels).save(tmp_path / label / f"{number}.png")
+    data = load(tmp_path)
+    assert data.input_shape == (4, 4, 1)
+    assert set(np.unique(data.x_train)) <= {0.0, 10.0, 20.0, 30.0, 40.0}

@@ -27,6 +27,7 @@ from report_studies import (
 
 from optuna_nas._optuna import FAILURE, OBJECTIVES, RECORD, SPACE
 from optuna_nas.report import leaderboard, write_leaderboard, write_report
+from optuna_nas.report.figures import curves_figure
 from optuna_nas.spaces import chain_cnn
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -280,3 +281,10 @@ def test_a_study_in_a_database_is_only_read(tmp_path):
     assert (study.user_attrs, len(study.trials)) == before
     study._storage.remove_session()
     study._storage._backend.engine.dispose()
+
+
+def test_epochs_are_marked_by_whole_numbers() -> None:
+    for epochs, step in ((3, 1), (40, 4)):
+        figure = curves_figure({0: {"loss": [0.5] * epochs}})
+        assert figure is not None
+        assert figure.layout.xaxis.dtick == step
