@@ -34,10 +34,13 @@ def bind_study(
         SpaceMismatchError: The study was made with another space.
         StudyMismatchError: The study was made for another task.
     """
+    attributes = study.user_attrs
+    names = [metric.name for metric in metrics]
+    if (objectives := attributes.get(OBJECTIVES, names)) != names:
+        raise StudyMismatchError(_difference(study.study_name, objectives, names), objectives)
     _check_directions(study, metrics)
     bind_space(study, space)
-    attributes = study.user_attrs
-    for key, mine in ((OBJECTIVES, [metric.name for metric in metrics]), (TASK, dict(task))):
+    for key, mine in ((OBJECTIVES, names), (TASK, dict(task))):
         stored = attributes.get(key)
         if stored is None:
             study.set_user_attr(key, mine)
