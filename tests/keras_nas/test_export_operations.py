@@ -15,23 +15,9 @@ from keras_nas import build_model
 from optuna_nas.errors import InfeasibleArchitectureError
 from optuna_nas.export import onnx_bytes, supported_operations
 from optuna_nas.graph import ArchitectureGraph, GraphBuilder
+from optuna_nas.graph.operations import ACTIVATIONS
 
-FUNCTIONS = [
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "hard_silu",
-    "mish",
-    "tanh",
-    "sigmoid",
-    "softplus",
-    "softmax",
-    "linear",
-]
+FUNCTIONS = sorted(ACTIVATIONS)
 
 
 def stirred_weights(model: Any, rng: np.random.Generator) -> dict[str, dict[str, np.ndarray]]:
