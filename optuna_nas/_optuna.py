@@ -35,6 +35,7 @@ OWNER = "optuna_nas:owner"
 TASK = "optuna_nas:task"
 ANCHOR = "optuna_nas:anchor"
 RETRY_OF = "optuna_nas:retry_of"
+NOTE = "optuna_nas:note"
 
 # Optuna's own keys: what a sampler's `constraints_func` returned, and enqueued values.
 _CONSTRAINTS = "constraints"
@@ -132,6 +133,16 @@ def save_constraints(study: Study, trial: FrozenTrial, values: Sequence[float]) 
         raise ValueError(f"constraints_func must return numbers without NaN, got {values!r}.")
     stored = [float(value) for value in values]
     study._storage.set_trial_system_attr(trial._trial_id, _CONSTRAINTS, stored)
+
+
+def save_note(study: Study, trial: FrozenTrial, note: Mapping[str, Any]) -> None:
+    """Store what the strategy that proposed a running trial will want to know later."""
+    study._storage.set_trial_system_attr(trial._trial_id, NOTE, dict(note))
+
+
+def note_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
+    """What `save_note` stored; None where the trial was not proposed by a strategy that notes."""
+    return trial.system_attrs.get(NOTE)
 
 
 def planned_params(trial: FrozenTrial) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a study's trials mean to an evolution, kept up to date as trials come in."""
+"""What a study's trials mean to a search strategy, kept up to date as trials come in."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_nas._optuna import planned_params, predicted_values, record_of, violation_of
+from optuna_nas._optuna import (
+    note_of,
+    planned_params,
+    predicted_values,
+    record_of,
+    violation_of,
+)
 from optuna_nas.samplers._domains import domain_of
-from optuna_nas.search import Archive, Encoding, Fitness, Individual, Population
+from optuna_nas.search import Encoding, Fitness, Individual, Memory, Strategy
 from optuna_nas.search.encoding import Params
 from optuna_nas.search.fitness import Evidence, loss_of
 from optuna_nas.search.population import Age
@@ -19,25 +25,23 @@ from optuna_nas.space.decisions import Domain
 
 
 class StudyHistory:
-    """Population, archive and known decisions of one study.
+    """A strategy and what it may know of one study.
 
-    All of it follows from the study's trials alone: it does not matter in which order or in how
-    many steps they were seen, nor by which process. Each finished trial is read once.
+    All of it follows from the study's trials alone, whoever ran them. Each finished trial is read
+    once.
 
     Args:
-        population_size: Capacity of the population.
+        strategy: Observes the finished trials.
         directions: One a value.
         encoding: How the trials' parameters are compared.
     """
 
     def __init__(
-        self, population_size: int, directions: Sequence[StudyDirection], encoding: Encoding
+        self, strategy: Strategy, directions: Sequence[StudyDirection], encoding: Encoding
     ) -> None:
-        self.population = Population(population_size)
-        self.archive = Archive()
-        self.encoding = encoding
-        self.usable = 0  # finished trials that could be parents, also those that have left
-        self._maximize = [direction == StudyDirection.MAXIMIZE for direction in directions]
+        self.strategy = strategy
+        self.memory = Memory(encoding)
+        self._maximize = maximized(directions)
         self._known: dict[str, tuple[Age, BaseDistribution, Domain]] = {}
         self._proposed: set[int] = set()
         # Unfinished trials by number, with how many parameters they had when last looked at.
@@ -66,7 +70,7 @@ class StudyHistory:
     def propose(self, number: int, params: Params) -> None:
         """Note what a running trial will be, before its parameters reach the storage."""
         self._proposed.add(number)
-        self.archive.start(number, self._identity(params))
+        self._start(number, params)
 
     def update(self, trials: Sequence[FrozenTrial], *, current: int) -> None:
         """Take in what is new.
@@ -93,31 +97,33 @@ class StudyHistory:
             if number != current and number not in self._proposed:
                 params = planned_params(trial)
                 if params:
-                    self.archive.start(number, self._identity(params))
+                    self._start(number, params)
         self._next = max(self._next, len(trials))
         if finished:
             self._absorb(finished)
 
+    def _start(self, number: int, params: Params) -> None:
+        self.memory.running[number] = params
+        self.memory.archive.start(number, self._identity(params))
+
     def _absorb(self, trials: list[FrozenTrial]) -> None:
-        trials.sort(key=_age)
-        usable = []
-        for trial in trials:
+        individuals = []
+        for trial in sorted(trials, key=_age):
+            self.memory.running.pop(trial.number, None)
             if not trial.params:  # it failed before it asked for any
-                self.archive.drop(trial.number)
+                self.memory.archive.drop(trial.number)
                 continue
             identity = self._identity(trial.params, record_of(trial).canonical_id)
-            self.archive.finish(trial.number, identity)
+            self.memory.archive.finish(trial.number, identity)
             self._learn_distributions(trial)
             if trial.state != TrialState.FAIL:
                 # A failed trial may have stopped before it asked for all of its parameters.
-                self.encoding.learn(trial.params)
-                usable.append(trial)
-        self.usable += len(usable)
-        for trial in usable[-self.population.capacity :]:
-            self.population.add(self._individual(trial))
+                self.memory.encoding.learn(trial.params)
+            individuals.append(self._individual(trial, identity))
+        self.strategy.observe(individuals, self.memory)
 
     def _identity(self, params: Params, canonical_id: str | None = None) -> Hashable:
-        return next(self.encoding.identities(params, canonical_id))
+        return next(self.memory.encoding.identities(params, canonical_id))
 
     def _learn_distributions(self, trial: FrozenTrial) -> None:
         age = _age(trial)
@@ -126,12 +132,15 @@ class StudyHistory:
             if known is None or known[0] < age:
                 self._known[name] = (age, distribution, self.domain(name, distribution))
 
-    def _individual(self, trial: FrozenTrial) -> Individual:
+    def _individual(self, trial: FrozenTrial, identity: Hashable) -> Individual:
         domains = {name: self.domain(name, d) for name, d in trial.distributions.items()}
-        return Individual(_age(trial), trial.params, domains, self._fitness(trial))
+        fitness = self._fitness(trial)
+        return Individual(_age(trial), trial.params, domains, fitness, identity, note_of(trial))
 
     def _fitness(self, trial: FrozenTrial) -> Fitness:
         violation = violation_of(trial)
+        if trial.state == TrialState.FAIL:
+            return Fitness((), violation, Evidence.FAILURE)
         values: Sequence[float] | None = trial.values
         if trial.state == TrialState.PRUNED:
             values = predicted_values(trial)
@@ -146,6 +155,11 @@ class StudyHistory:
             report = loss_of(trial.intermediate_values[step], maximize=self._maximize[0])
             return Fitness((-float(step), report), violation, Evidence.REPORT)
         return Fitness((), violation, Evidence.NOTHING)
+
+
+def maximized(directions: Sequence[StudyDirection]) -> tuple[bool, ...]:
+    """Whether each objective is maximised."""
+    return tuple(direction == StudyDirection.MAXIMIZE for direction in directions)
 
 
 def _age(trial: FrozenTrial) -> Age:

@@ -5,11 +5,13 @@ may be is a domain of `optuna_nas.space`.
 """
 
 from optuna_nas.search.archive import Archive
+from optuna_nas.search.deduplication import unknown
 from optuna_nas.search.encoding import Encoding, ParameterEncoding, SpaceEncoding
-from optuna_nas.search.evolution import EvolutionSettings, propose
+from optuna_nas.search.evolution import EvolutionSettings, RegularizedEvolution
 from optuna_nas.search.fitness import Evidence, Fitness
 from optuna_nas.search.population import Individual, Population
 from optuna_nas.search.selection import tournament
+from optuna_nas.search.strategy import Memory, Proposal, Request, Strategy
 
 __all__ = [
     "Archive",
@@ -18,9 +20,14 @@ __all__ = [
     "EvolutionSettings",
     "Fitness",
     "Individual",
+    "Memory",
     "ParameterEncoding",
     "Population",
+    "Proposal",
+    "RegularizedEvolution",
+    "Request",
     "SpaceEncoding",
-    "propose",
+    "Strategy",
     "tournament",
+    "unknown",
 ]

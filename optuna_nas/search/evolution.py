@@ -1,23 +1,18 @@
-"""Aging evolution: one proposal from a history (Real et al. 2019, algorithm 1)."""
+"""Aging evolution (Real et al. 2019, algorithm 1)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from optuna_nas.search.archive import Archive
-from optuna_nas.search.encoding import Domains, Encoding, Params
-from optuna_nas.search.population import Population
+from optuna_nas.search.deduplication import unknown
+from optuna_nas.search.encoding import Encoding, Params
+from optuna_nas.search.population import Individual, Population
 from optuna_nas.search.selection import tournament
+from optuna_nas.search.strategy import Memory, Proposal, Request
 from optuna_nas.space.decisions import Value
-
-# A proposal that is known already is drawn anew, from another tournament; when all of these are
-# known, the neighbourhood of the best is exhausted and the search walks away from it, one mutation
-# a step. A space in which all is known costs this many draws, and then gives a duplicate.
-REDRAWS = 10
-STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -35,54 +30,43 @@ class EvolutionSettings:
     deduplicate: bool = True
 
 
-def propose(
-    population: Population | None,
-    archive: Archive,
-    encoding: Encoding,
-    settings: EvolutionSettings,
-    *,
-    domains: Domains,
-    fixed: Params,
-    rng: np.random.Generator,
-) -> dict[str, Value]:
-    """The decisions of the next candidate.
+class RegularizedEvolution:
+    """A `Strategy`: the best of a random few of the youngest becomes a parent.
 
     Args:
-        population: Where parents are found; None while it is still being filled: the candidate is
-            random.
-        archive: What is known already.
-        encoding: How candidates vary.
+        population_size: Number of individuals that can become parents.
+        n_startup: Random candidates before evolution begins; any that finished count.
         settings: How evolution proceeds.
-        domains: The decisions that are free, as far as they are known.
-        fixed: Decisions that are taken already, whatever is proposed.
-        rng: Source of all randomness.
-
-    Returns:
-        Decisions by name, with `fixed` among them. Some may be inactive in what they describe, and
-        active ones may be missing where nothing is known of them.
     """
 
-    def draw() -> dict[str, Value]:
-        if population is None:
-            candidate = encoding.random(domains, rng)
-        else:
-            candidate = _child(population, encoding, settings, domains.keys(), rng)
-        return {**candidate, **fixed}
+    def __init__(self, population_size: int, n_startup: int, settings: EvolutionSettings) -> None:
+        self.population = Population(population_size)
+        self._n_startup = n_startup
+        self._settings = settings
+        self._observed = 0
 
-    first = candidate = draw()
-    if not settings.deduplicate:
-        return first
-    for attempt in range(REDRAWS + STEPS):
-        if not archive.knows_any(encoding.identities(candidate)):
-            return candidate
-        if population is None or attempt < REDRAWS:
-            candidate = draw()
-            continue
-        step = encoding.mutate(candidate, domains, domains.keys() - fixed.keys(), rng)
-        if step is None:
-            break
-        candidate = step
-    return first
+    def observe(self, individuals: Sequence[Individual], memory: Memory) -> None:
+        """Let in what can be a parent; failures are only known to the archive."""
+        able = [individual for individual in individuals if not individual.failed]
+        self._observed += len(able)
+        for individual in able[-self.population.capacity :]:
+            self.population.add(individual)
+
+    def propose(self, request: Request, memory: Memory) -> Proposal:
+        """The next candidate: random at first, later the child of a tournament's winner."""
+
+        def draw() -> dict[str, Value]:
+            if self._observed < self._n_startup:
+                candidate = memory.encoding.random(request.domains, request.rng)
+            else:
+                free = request.domains.keys()
+                candidate = _child(self.population, memory.encoding, self._settings, free, rng)
+            return {**candidate, **request.fixed}
+
+        rng = request.rng
+        if not self._settings.deduplicate:
+            return Proposal(draw())
+        return Proposal(unknown(draw, request, memory, walk=self._observed >= self._n_startup))
 
 
 def _child(

@@ -13,6 +13,7 @@ class Evidence(IntEnum):
     VALUES = 0  # measured, or predicted by a pruner
     REPORT = 1  # stopped early, with a last report
     NOTHING = 2  # stopped before it reported anything
+    FAILURE = 3  # raised an error, ran out of memory, lost its process
 
 
 @dataclass(frozen=True, slots=True)

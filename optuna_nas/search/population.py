@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optuna_nas.search.domination import crowding_distances, domination_ranks, losses_of
-from optuna_nas.search.fitness import Fitness
+from optuna_nas.search.fitness import Evidence, Fitness
 from optuna_nas.space.decisions import Domain, Value
 
 Age = tuple[float, int]  # time of completion, and a number that orders what completed at once
@@ -25,12 +26,21 @@ class Individual:
         params: Its decisions, only the active ones, in the order they were taken.
         domains: What each of these decisions could have been.
         fitness: How good it is.
+        identity: What equal architectures share, as an `Encoding` computes it.
+        note: What the strategy that proposed it wrote down with the trial, if anything.
     """
 
     age: Age
     params: Mapping[str, Value]
     domains: Mapping[str, Domain]
     fitness: Fitness
+    identity: Hashable = None
+    note: Mapping[str, Any] | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without a result; its decisions may be incomplete."""
+        return self.fitness.evidence == Evidence.FAILURE
 
 
 class Population:

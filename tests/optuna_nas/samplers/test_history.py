@@ -13,7 +13,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_nas._optuna import RECORD
 from optuna_nas.samplers._history import StudyHistory
-from optuna_nas.search import Evidence, ParameterEncoding
+from optuna_nas.search import (
+    Evidence,
+    EvolutionSettings,
+    Individual,
+    ParameterEncoding,
+    RegularizedEvolution,
+)
 
 START = datetime(2024, 1, 1)
 OPERATION = CategoricalDistribution(("conv", "pool"))
@@ -52,16 +58,27 @@ def trial_of(
 
 
 def history_of(size: int = 4) -> StudyHistory:
-    return StudyHistory(size, [StudyDirection.MAXIMIZE], ParameterEncoding())
+    strategy = RegularizedEvolution(size, 1, EvolutionSettings(2))
+    return StudyHistory(strategy, [StudyDirection.MAXIMIZE], ParameterEncoding())
+
+
+def members_of(history: StudyHistory) -> list[Individual]:
+    return list(history.strategy.population.members)
+
+
+def knows(history: StudyHistory, params: dict) -> bool:
+    memory = history.memory
+    return memory.archive.knows_any(memory.encoding.identities(params))
 
 
 def state_of(history: StudyHistory) -> tuple:
     return (
-        list(history.population.members),
-        history.archive._finished,
-        history.archive._running,
+        members_of(history),
+        history.memory.archive._finished,
+        history.memory.archive._running,
+        history.memory.running,
         history.distributions,
-        history.usable,
+        history.strategy._observed,
     )
 
 
@@ -96,7 +113,7 @@ def test_replay_at_once_equals_watching_trials_finish_in_any_order(trials, data)
 def test_pruned_trials_count_with_the_predicted_value_else_behind_all_others():
     everyone = history_of(size=9)
     everyone.update(_pruned_examples(), current=-1)
-    order = sorted(everyone.population.members, key=lambda member: member.fitness.key)
+    order = sorted(members_of(everyone), key=lambda member: member.fitness.key)
     assert [member.age[1] for member in order] == [1, 0, 3, 5, 2, 4]
     assert order[1].fitness.evidence == Evidence.VALUES
 
@@ -117,11 +134,11 @@ def test_failed_trials_are_known_but_no_parents():
     history = history_of()
     failed = trial_of(0, state=TrialState.FAIL, layers=2)
     history.update([failed], current=-1)
-    assert len(history.population) == history.usable == 0
-    assert history.archive.knows_any(history.encoding.identities(failed.params))
+    assert len(members_of(history)) == history.strategy._observed == 0
+    assert knows(history, failed.params)
     # It may have failed before it asked for everything: what has more decisions is another thing.
     deeper = {**failed.params, "layer2": "pool"}
-    assert not history.archive.knows_any(history.encoding.identities(deeper))
+    assert not knows(history, deeper)
 
 
 def test_running_and_enqueued_trials_are_seen():
@@ -131,7 +148,7 @@ def test_running_and_enqueued_trials_are_seen():
     waiting.system_attrs = {"fixed_params": {"layers": 2, "layer0": "conv", "layer1": "pool"}}
     history.update([trial_of(0, state=TrialState.RUNNING, layers=3), waiting], current=-1)
     for params in (trial_of(0, layers=3).params, waiting.system_attrs["fixed_params"]):
-        assert history.archive.knows_any(history.encoding.identities(params))
+        assert knows(history, params)
 
 
 def test_enqueued_trial_that_fails_at_once_is_forgotten():
@@ -141,7 +158,7 @@ def test_enqueued_trial_that_fails_at_once_is_forgotten():
         trial = trial_of(0, state=state, system_attrs=fixed)
         trial.params, trial.distributions = {}, {}
         history.update([trial], current=-1)
-        known = history.archive.knows_any(history.encoding.identities(fixed["fixed_params"]))
+        known = knows(history, fixed["fixed_params"])
         assert known == (state == TrialState.WAITING)
 
 
@@ -155,9 +172,9 @@ def test_constraints_in_both_of_optunas_forms():
         ],
         current=-1,
     )
-    violations = [member.fitness.violation for member in history.population.members]
+    violations = [member.fitness.violation for member in members_of(history)]
     assert violations == [1.0, 0.5, 0.0]
-    best = min(history.population.members, key=lambda member: member.fitness.key)
+    best = min(members_of(history), key=lambda member: member.fitness.key)
     assert best.fitness.losses == (-1.0,)
 
 
@@ -179,7 +196,9 @@ def test_each_finished_trial_is_read_once():
             reads.append(params)
             return super().identities(params, canonical_id)
 
-    history = StudyHistory(4, [StudyDirection.MAXIMIZE], Counting())
+    history = StudyHistory(
+        RegularizedEvolution(4, 1, EvolutionSettings(2)), [StudyDirection.MAXIMIZE], Counting()
+    )
     trials = [trial_of(number, state=TrialState.RUNNING) for number in range(50)]
     history.update(trials, current=-1)
     assert len(reads) == 50
@@ -198,4 +217,4 @@ def test_imported_history_has_its_age():
     history.update(study.trials, current=-1)
     study.add_trial(trial_of(2, completed=0.0, layers=3))  # copied from somewhere, long finished
     history.update(study.trials, current=-1)
-    assert [member.age[1] for member in history.population.members] == [0, 1]
+    assert [member.age[1] for member in members_of(history)] == [0, 1]

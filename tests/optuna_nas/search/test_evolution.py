@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from optuna_nas.search import (
-    Archive,
     EvolutionSettings,
     Fitness,
     Individual,
+    Memory,
     ParameterEncoding,
-    Population,
-    propose,
+    RegularizedEvolution,
+    Request,
 )
 from optuna_nas.space.decisions import Categorical, Domain
 
@@ -31,23 +31,17 @@ def evolve(
 ) -> list[dict]:
     """Minimise one after the other, with a full population at random before the first child."""
     rng = np.random.default_rng(seed)
-    population, archive, encoding = Population(population_size), Archive(), ParameterEncoding()
+    memory = Memory(ParameterEncoding())
     settings = EvolutionSettings(tournament_size, deduplicate=deduplicate)
+    evolution = RegularizedEvolution(population_size, population_size, settings)
     history = []
     for number in range(evaluations):
-        candidate = propose(
-            population if number >= population_size else None,
-            archive,
-            encoding,
-            settings,
-            domains=domains,
-            fixed={},
-            rng=rng,
-        )
+        candidate = evolution.propose(Request(number, domains, {}, rng), memory).params
         history.append(candidate)
-        archive.finish(number, next(encoding.identities(candidate)))
+        memory.archive.finish(number, next(memory.encoding.identities(candidate)))
         fitness = Fitness((objective(candidate),))
-        population.add(Individual((float(number), number), candidate, domains, fitness))
+        individual = Individual((float(number), number), candidate, domains, fitness)
+        evolution.observe([individual], memory)
     return history
 
 
@@ -122,17 +116,10 @@ def test_nothing_is_proposed_twice_until_all_is_known():
 
 def test_fixed_decisions_are_kept_and_nothing_else_to_change_is_no_error():
     rng = np.random.default_rng(0)
-    population = Population(5)
-    population.add(Individual((0.0, 0), {"a": 0, "b": 1}, SMALL, Fitness((0.0,))))
-    archive, encoding = Archive(), ParameterEncoding()
-    archive.finish(0, next(encoding.identities({"a": 2, "b": 2})))
-    proposal = propose(
-        population,
-        archive,
-        encoding,
-        EvolutionSettings(2),
-        domains={},
-        fixed={"a": 2, "b": 2},
-        rng=rng,
-    )
-    assert proposal == {"a": 2, "b": 2}
+    memory = Memory(ParameterEncoding())
+    evolution = RegularizedEvolution(5, 1, EvolutionSettings(2))
+    parent = Individual((0.0, 0), {"a": 0, "b": 1}, SMALL, Fitness((0.0,)))
+    evolution.observe([parent], memory)
+    memory.archive.finish(0, next(memory.encoding.identities({"a": 2, "b": 2})))
+    proposal = evolution.propose(Request(1, {}, {"a": 2, "b": 2}, rng), memory)
+    assert proposal.params == {"a": 2, "b": 2}

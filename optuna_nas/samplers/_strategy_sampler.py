@@ -1,0 +1,185 @@
+"""What every sampler of this project does for its strategy: translate, and keep."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_nas._optuna import (
+    bind_space,
+    fail_trial,
+    planned_params,
+    save_constraints,
+    save_note,
+    storage_of,
+    study_id_of,
+    trials_of,
+)
+from optuna_nas.errors import SpaceMismatchError
+from optuna_nas.samplers._domains import distribution_of, draw, within
+from optuna_nas.samplers._history import StudyHistory, maximized
+from optuna_nas.search import ParameterEncoding, Request, SpaceEncoding, Strategy
+from optuna_nas.space import SearchSpace
+
+# From whether each objective is maximised to the strategy of one study.
+StrategyFactory = Callable[[tuple[bool, ...]], Strategy]
+ConstraintsFunction = Callable[[FrozenTrial], Sequence[float]]
+
+
+class StrategySampler(BaseSampler):
+    """An Optuna sampler that asks a `Strategy` for candidates.
+
+    Subclasses only have a constructor. Everything a strategy observes comes from the trials in the
+    study's storage, so that studies can be resumed, and shared by threads and processes.
+
+    Args:
+        make_strategy: Makes the strategy of one study; can be pickled.
+        space: The declared space of the objective, if there is one.
+        seed: Makes trials reproducible with ``n_jobs=1``.
+        constraints_func: Maps a finished trial to constraint values; positive ones are violations.
+
+    Raises:
+        ValueError: If the seed is no integer of at least 0.
+    """
+
+    def __init__(
+        self,
+        make_strategy: StrategyFactory,
+        *,
+        space: SearchSpace | None,
+        seed: int | None,
+        constraints_func: ConstraintsFunction | None,
+    ) -> None:
+        if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
+            raise ValueError(f"seed must be an integer of at least 0, or None, got {seed!r}.")
+        self._make_strategy = make_strategy
+        self._space = space
+        self._space_distributions: dict[str, BaseDistribution] = {}
+        if space is not None:
+            self._space_distributions = {
+                name: distribution_of(domain) for name, domain in space.distributions().items()
+            }
+        self._constraints_func = constraints_func
+        self._entropy = np.random.SeedSequence(seed).entropy
+        self._rng = np.random.default_rng(np.random.SeedSequence(self._entropy))
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.RLock()
+        self._histories: WeakKeyDictionary[BaseStorage, dict[int, StudyHistory]]
+        self._histories = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_lock"], state["_histories"]  # both are made again, the latter from the trials
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def reseed_rng(self) -> None:
+        with self._lock:
+            self._entropy = np.random.SeedSequence().entropy
+            self._rng = np.random.default_rng(np.random.SeedSequence(self._entropy))
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        with self._lock:
+            # Workers with one seed differ by the numbers of their trials, and a resumed study goes
+            # on with the numbers it has not had.
+            sequence = np.random.SeedSequence(self._entropy, spawn_key=(trial.number,))
+            self._rng = np.random.default_rng(sequence)
+            if self._space is not None and study_id_of(study) not in self._of_storage(study):
+                try:
+                    bind_space(study, self._space)
+                except SpaceMismatchError as error:
+                    fail_trial(study, trial, str(error))  # nobody else would finish it
+                    raise
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        with self._lock:
+            return {**self._space_distributions, **self._history(study, trial).distributions}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        if not search_space:
+            return {}
+        with self._lock:
+            history = self._history(study, trial)
+            fixed = planned_params(trial)
+            free = {n: d for n, d in search_space.items() if n not in fixed}
+            domains = {n: history.domain(n, d) for n, d in free.items()}
+            request = Request(trial.number, domains, fixed, self._rng)
+            proposal = history.strategy.propose(request, history.memory)
+            history.propose(trial.number, proposal.params)
+        if proposal.note is not None:
+            save_note(study, trial, proposal.note)
+        return {n: within(d, proposal.params[n]) for n, d in free.items() if n in proposal.params}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        with self._lock:
+            return draw(param_distribution, self._rng)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        if self._constraints_func is not None and state != TrialState.FAIL:
+            save_constraints(study, trial, self._constraints_func(trial))
+
+    def _of_storage(self, study: Study) -> dict[int, StudyHistory]:
+        return self._histories.setdefault(storage_of(study), {})
+
+    def _history(self, study: Study, trial: FrozenTrial) -> StudyHistory:
+        """The history of a study, up to date."""
+        histories = self._of_storage(study)
+        trials = trials_of(study)
+        history = histories.get(study_id_of(study))
+        if history is None or not history.belongs_to(trials):
+            encoding = ParameterEncoding() if self._space is None else SpaceEncoding(self._space)
+            strategy = self._make_strategy(maximized(study.directions))
+            history = StudyHistory(strategy, study.directions, encoding)
+            histories[study_id_of(study)] = history
+        history.update(trials, current=trial.number)
+        return history
+
+
+def check_count(name: str, count: object, *, least: int = 1) -> None:
+    """Refuse a count that is no integer of at least `least`.
+
+    Raises:
+        ValueError: The argument's name, what was expected and what came.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {count!r}.")
+
+
+def check_share(name: str, share: object) -> None:
+    """Refuse a probability that is not from 0 to 1.
+
+    Raises:
+        ValueError: The argument's name, what was expected and what came.
+    """
+    if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
+        raise ValueError(f"{name} must be from 0 to 1, got {share!r}.")
