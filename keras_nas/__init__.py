@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from keras_nas.build import build_model
     from keras_nas.data import Dataset
     from keras_nas.export import export_onnx
+    from keras_nas.learning_curve_callback import LearningCurveCallback
     from keras_nas.objective import NASObjective
     from keras_nas.training import TrainingResult, evaluate, predict, train
 
 _HOMES = {
     "Dataset": "keras_nas.data",
+    "LearningCurveCallback": "keras_nas.learning_curve_callback",
     "NASObjective": "keras_nas.objective",
     "TrainingResult": "keras_nas.training",
     "build_model": "keras_nas.build",
@@ -31,6 +33,7 @@ _HOMES = {
 
 __all__ = [
     "Dataset",
+    "LearningCurveCallback",
     "NASObjective",
     "TrainingResult",
     "build_model",

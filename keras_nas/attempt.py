@@ -12,6 +12,7 @@ import optuna
 from keras_nas.metrics import Metric
 from optuna_nas._optuna import TrialRecord, save_record
 from optuna_nas.graph import ArchitectureGraph
+from optuna_nas.pruners import CurveRecorder, LearningCurvePruner
 from optuna_nas.space import Genotype
 
 
@@ -43,21 +44,46 @@ class Attempt:
 
 
 class Reporter:
-    """Reports epochs to a trial with one learned objective, and asks its pruner."""
+    """Reports epochs to a trial, and asks its pruner.
 
-    def __init__(self, trial: optuna.Trial, metrics: Sequence[Metric]) -> None:
-        self._trial = trial
-        self._metric = metrics[0] if len(metrics) == 1 and metrics[0].trained else None
+    With several objectives only a `LearningCurvePruner` is asked, as Optuna takes no reports.
+
+    Args:
+        trial: The running trial.
+        metrics: The objectives, at least one of them trained.
+        measured: Values of those that are not.
+        epochs: Most epochs of this trial.
+    """
+
+    def __init__(
+        self,
+        trial: optuna.Trial,
+        metrics: Sequence[Metric],
+        measured: Mapping[str, float],
+        epochs: int,
+    ) -> None:
+        self._learned = [(m, m.curve) for m in metrics if m.curve is not None]
+        self._recorder: CurveRecorder | None = None
+        if len(metrics) == 1 or isinstance(trial.study.pruner, LearningCurvePruner):
+            known: dict[str | int, float] = {
+                i: measured[m.name] for i, m in enumerate(metrics) if m.curve is None
+            }
+            self._recorder = CurveRecorder(trial, known=known, max_step=epochs)
         self.pruned_at: int | None = None
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> str | None:
         """Take the values of an epoch, counted from 1; return why to stop, or None."""
-        if self._metric is None or self.pruned_at is not None:
+        if self._recorder is None or self.pruned_at is not None:
             return None
-        assert self._metric.curve is not None
-        self._trial.report(self._metric.of_curve(values[self._metric.curve]), epoch)
-        if self._trial.should_prune():
+        learned = [metric.of_curve(values[curve]) for metric, curve in self._learned]
+        self._recorder.report(learned, epoch)
+        if self._recorder.should_prune():
             # The epoch in which this order arrives belongs to no one: it is not reported.
             self.pruned_at = epoch
             return "pruned"
         return None
+
+    def save(self) -> None:
+        """Keep what Optuna does not, for other trials to learn from."""
+        if self._recorder is not None:
+            self._recorder.save()

@@ -21,6 +21,7 @@ from keras_nas.data import Dataset
 from keras_nas.isolation.errors import describe
 from optuna_nas import spaces
 from optuna_nas.errors import NASError, SpaceError
+from optuna_nas.pruners import LearningCurvePruner
 from optuna_nas.samplers import RegularizedEvolutionSampler
 from optuna_nas.space import SearchSpace
 
@@ -36,7 +37,7 @@ SPACES: dict[str, Mapping[str, Any]] = {
     "tabular_mlp": {},
 }
 SAMPLERS = ("evolution", "tpe", "nsga2", "random", "gp")
-PRUNERS = ("none", "median", "hyperband")
+PRUNERS = ("none", "learning-curve", "median", "hyperband")
 
 
 def check_names(sampler: str, pruner: str) -> None:
@@ -142,15 +143,17 @@ def make_pruner(name: str, *, epochs: int, objectives: int) -> BasePruner:
     """Make the pruner of that name.
 
     Raises:
-        ChoiceError: There is none, or there are several objectives.
+        ChoiceError: There is none, or it can't be used with several objectives.
     """
     check_names("random", name)
     if name == "none":
         return optuna.pruners.NopPruner()
+    if name == "learning-curve":
+        return LearningCurvePruner(epochs)
     if objectives > 1:
         raise ChoiceError(
             f"pruner {name} needs a single objective, for Optuna takes no reports with several: "
-            "use --pruner none, or --objectives accuracy with --max-latency-ms",
+            "use --pruner learning-curve, or --objectives accuracy with --max-latency-ms",
             name,
         )
     if name == "median":

@@ -49,7 +49,8 @@ class NASObjective:
       ``optuna_nas:failure``. The objective returns NaN for that instead of raising, so no
       ``catch=`` is needed.
     - With one objective that is learned, every epoch is reported to the trial and pruners are
-      honoured. With several, Optuna takes no reports, and the record keeps the curve.
+      honoured. With several, Optuna takes no reports: then a study's
+      `optuna_nas.pruners.LearningCurvePruner` is asked directly, and others are not.
 
     Args:
         space: What may be chosen.
@@ -216,7 +217,7 @@ class NASObjective:
                 return self._finish(attempt, {**measured, **guesses})
             if any(metric.trained for metric in self.metrics):
                 plan = self.plan.override(self.space.training(attempt.genotype))
-                reporter = Reporter(attempt.trial, self.metrics)
+                reporter = Reporter(attempt.trial, self.metrics, measured, plan.epochs)
                 training = candidate.train(attempt.graph, plan, reporter.epoch)
                 attempt.learn(curve=training.curve, train_s=training.seconds)
                 if reporter.pruned_at is not None:
@@ -225,6 +226,7 @@ class NASObjective:
                 if training.diverged:
                     attempt.save()
                     return self._fail(attempt.trial, "training diverged: the loss is not finite")
+                reporter.save()
                 attempt.learn(accuracy=training.value("val_accuracy"))
                 for metric in self.metrics:
                     if metric.curve is not None:

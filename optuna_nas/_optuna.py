@@ -36,6 +36,7 @@ TASK = "optuna_nas:task"
 ANCHOR = "optuna_nas:anchor"
 RETRY_OF = "optuna_nas:retry_of"
 NOTE = "optuna_nas:note"
+CURVE = "optuna_nas:curve"
 
 # Optuna's own keys: what a sampler's `constraints_func` returned, and enqueued values.
 _CONSTRAINTS = "constraints"
@@ -69,8 +70,9 @@ class TrialRecord:
         curve: Learning curves by name (``accuracy``, ``val_accuracy``, ``loss``, ``val_loss``), one
             entry an epoch.
         seconds: Wall time by phase (``latency``, ``train``, ``total``).
-        predicted_value: Final value a pruner predicted for a trial it stopped, in the unit of the
-            objective; one value per objective where there are several.
+        predicted_value: Final value predicted for a trial its objective stopped, in the unit of the
+            objective; one value per objective where there are several. What a pruner predicts is
+            in the trial's `CurveRecord`.
         identity: `SearchSpace.identity` of the genotype: the key under which values are reused.
         reused_from: Number of the trial whose values were taken, where this one was not trained.
     """
@@ -110,9 +112,59 @@ def save_record(trial: optuna.Trial, record: TrialRecord) -> None:
     trial.set_user_attr(RECORD, record.to_dict())
 
 
+@dataclass(frozen=True)
+class CurveRecord:
+    """What a pruner keeps with a trial: what it predicted, and the curve where Optuna takes none.
+
+    Attributes:
+        predicted: Final value of each objective as expected when the trial was stopped.
+        std: Standard deviation of each; 0 where the value was known.
+        probability: Chance, at that step, that the finished trial would have been good enough.
+        threshold: The chance below which trials were stopped then.
+        stopped_at: The step after which the pruner first asked for the trial to be stopped.
+        max_step: The step that was predicted for.
+        steps: Steps of the reports, where the trial has several objectives.
+        values: Reports by objective, one list of the length of `steps` each; a single number for
+            an objective that was known from the start.
+    """
+
+    predicted: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    probability: float | None = None
+    threshold: float | None = None
+    stopped_at: int | None = None
+    max_step: float | None = None
+    steps: Sequence[int] = ()
+    values: Sequence[Sequence[float] | float] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; what is not known is left out."""
+        known = ((f.name, getattr(self, f.name)) for f in fields(self))
+        return {name: value for name, value in known if value is not None and value != ()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> CurveRecord:
+        """Inverse of `to_dict`. Keys of a later version are ignored."""
+        names = {f.name for f in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in names})
+
+
+def save_curve(study: Study, trial: FrozenTrial | optuna.Trial, record: CurveRecord) -> None:
+    """Store what a pruner keeps of a running trial, in one write."""
+    study._storage.set_trial_user_attr(trial._trial_id, CURVE, record.to_dict())
+
+
+def curve_of(trial: FrozenTrial) -> CurveRecord | None:
+    """What `save_curve` stored; None where nothing was."""
+    stored = trial.user_attrs.get(CURVE)
+    return None if stored is None else CurveRecord.from_dict(stored)
+
+
 def predicted_values(trial: FrozenTrial) -> tuple[float, ...] | None:
-    """What a pruner predicted for a trial, one number an objective; None without a prediction."""
+    """What was predicted for a stopped trial, one number an objective; None if nothing was."""
     predicted = trial.user_attrs.get(RECORD, {}).get("predicted_value")
+    if predicted is None:
+        predicted = trial.user_attrs.get(CURVE, {}).get("predicted")
     if predicted is None:
         return None
     return tuple(predicted) if isinstance(predicted, (list, tuple)) else (float(predicted),)
@@ -150,6 +202,14 @@ def planned_params(trial: FrozenTrial) -> dict[str, Any]:
     return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
 
 
+def fixed_by_sampler(study: Study) -> dict[str, Any]:
+    """Parameters that `optuna.samplers.PartialFixedSampler`, around another sampler, will fix."""
+    sampler = study.sampler
+    if isinstance(sampler, optuna.samplers.PartialFixedSampler):
+        return dict(sampler._fixed_params)
+    return {}
+
+
 def storage_of(study: Study) -> BaseStorage:
     """The storage behind a study: the same object for all studies that share it."""
     return study._storage
@@ -160,9 +220,27 @@ def study_id_of(study: Study) -> int:
     return study._study_id
 
 
+def frozen_of(trial: optuna.Trial) -> FrozenTrial:
+    """A running trial as pruners get it. Not to be modified."""
+    return trial._get_latest_trial()
+
+
 def trials_of(study: Study) -> list[FrozenTrial]:
     """All trials by number, not copied, read once per trial and thread. Not to be modified."""
     return study._get_trials(deepcopy=False, use_cache=True)
+
+
+def objectives_of(study: Study) -> tuple[str, ...]:
+    """Names of the objectives, one a value.
+
+    They come from the study's own attribute, else from `optuna.Study.set_metric_names`, else they
+    are ``value``, or ``value 0``, ``value 1``, ...
+    """
+    number = len(study.directions)
+    names = study.user_attrs.get(OBJECTIVES) or study.metric_names or ()
+    if len(names) == number:
+        return tuple(map(str, names))
+    return ("value",) if number == 1 else tuple(f"value {i}" for i in range(number))
 
 
 def bind_space(study: Study, space: NamedSpace) -> None:

@@ -54,3 +54,7 @@ class ExportError(NASError):
 
 class UnsupportedOperationError(ExportError):
     """The ONNX writer has no rule for an operation."""
+
+
+class CurveError(NASError, ValueError):
+    """A learning curve, its steps or its horizon can't be extrapolated as they are."""

@@ -82,7 +82,8 @@ def search(
     pruner: Annotated[
         str,
         typer.Option(
-            help="none, median, hyperband: stops weak candidates early, with one objective.",
+            help="none, learning-curve; with one objective also median, hyperband: stops weak "
+            "candidates early.",
             rich_help_panel=_SEARCH,
         ),
     ] = "none",

@@ -16,6 +16,7 @@ from optuna_nas.report.leaderboard import LeaderboardRow
 from optuna_nas.report.measures import head, label, measured, noun
 from optuna_nas.report.pictures import pictures_of
 from optuna_nas.report.provenance import flat_facts, provenance_of
+from optuna_nas.report.pruning import PruningCost, pruning_cost_of
 from optuna_nas.report.reading import StudyReading
 from optuna_nas.report.text import number, percent, plain, seconds
 from optuna_nas.report.winner import (
@@ -56,6 +57,7 @@ def content_of(
 ) -> dict[str, Any]:
     """Names and values of the template."""
     cost = cost_of(reading)
+    pruning = pruning_cost_of(reading)
     winner = winning_row(rows, model)
     graph: ArchitectureGraph | None = None
     no_drawing = ""
@@ -76,6 +78,7 @@ def content_of(
         (anchor, name)
         for anchor, name, figure in (
             ("curves", "Learning curves", "curves"),
+            ("pruning", "Pruning", "pruning"),
             ("search", "Search", "history"),
             ("importances", "What mattered", "importances"),
         )
@@ -104,6 +107,7 @@ def content_of(
         "figures": figures,
         "sliced": sliced,
         "cost_facts": _cost_facts(cost),
+        "pruning_facts": _pruning_facts(reading, pruning),
         "shares": _shares(cost),
         "failures": _failures(cost),
         "provenance": provenance_of(reading, space, environment, latency),
@@ -270,6 +274,20 @@ def _cost_facts(cost: SearchCost) -> list[dict[str, str]]:
         facts.append(_fact("epochs trained", f"{cost.epochs:,}"))
     if cost.elapsed:
         facts.append(_fact("first start to last end", seconds(cost.elapsed)))
+    return facts
+
+
+def _pruning_facts(reading: StudyReading, cost: PruningCost | None) -> list[dict[str, str]]:
+    if cost is None:
+        return []
+    facts = [_fact("trials pruned", f"{cost.pruned:,}")]
+    if cost.saved:
+        facts.append(_fact("steps saved", f"{cost.saved:,.0f} ({percent(cost.share)})"))
+    if cost.chance is not None:
+        facts.append(_fact("chance that a better trial was pruned, at most", percent(cost.chance)))
+    if cost.regret is not None:
+        lost = measured(reading.objectives[0], cost.regret)
+        facts.append(_fact("expected loss by that, at most", lost))
     return facts
 
 

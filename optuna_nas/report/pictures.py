@@ -16,6 +16,7 @@ from optuna_nas.report.figures import (
 from optuna_nas.report.importance import decision_importances, slice_figure
 from optuna_nas.report.leaderboard import LeaderboardRow
 from optuna_nas.report.measures import label
+from optuna_nas.report.pruning_figures import pruning_figure
 from optuna_nas.report.reading import StudyReading
 from optuna_nas.report.trial_figures import history_figure, pareto_figure
 
@@ -36,6 +37,7 @@ def pictures_of(
     return {
         "pareto": pareto_figure(reading, None if winner is None else winner.trial),
         "history": history_figure(reading),
+        "pruning": pruning_figure(reading),
         "curves": curves_figure(_curves(reading, rows, winner)),
         "operations": bars_figure({"ms": by_kind(latency)}, axis="milliseconds", unit=" ms"),
         "importances": bars_figure(importances, axis="share of the importance"),

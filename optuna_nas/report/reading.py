@@ -9,7 +9,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_nas._optuna import OBJECTIVES, TrialRecord, record_of, violation_of
+from optuna_nas._optuna import TrialRecord, objectives_of, record_of, violation_of
 
 
 @dataclass(frozen=True)
@@ -57,25 +57,13 @@ class StudyReading:
 
 
 def read_study(study: optuna.Study) -> StudyReading:
-    """Read all trials of a study and the names of its objectives.
-
-    Names come from the study's own attribute, else from `optuna.Study.set_metric_names`, else they
-    are ``value``, or ``value 0``, ``value 1``, ...
-    """
+    """Read all trials of a study and the names of its objectives."""
     trials = study.get_trials(deepcopy=False)
     return StudyReading(
         study=study,
-        objectives=_names(study),
+        objectives=objectives_of(study),
         maximize=tuple(d == StudyDirection.MAXIMIZE for d in study.directions),
         trials=tuple(trials),
         records=tuple(map(record_of, trials)),
         front=frozenset(trial.number for trial in study.best_trials),
     )
-
-
-def _names(study: optuna.Study) -> tuple[str, ...]:
-    number = len(study.directions)
-    names = study.user_attrs.get(OBJECTIVES) or study.metric_names or ()
-    if len(names) == number:
-        return tuple(map(str, names))
-    return ("value",) if number == 1 else tuple(f"value {i}" for i in range(number))

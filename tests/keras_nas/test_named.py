@@ -16,6 +16,7 @@ from keras_nas.named import (
     make_space,
 )
 from optuna_nas.errors import NASError, SpaceError
+from optuna_nas.pruners import LearningCurvePruner
 from optuna_nas.samplers import RegularizedEvolutionSampler
 from optuna_nas.spaces import chain_cnn, nas_bench_201, tabular_mlp
 
@@ -143,6 +144,7 @@ def test_pruners() -> None:
     assert isinstance(make_pruner("median", epochs=3, objectives=1), optuna.pruners.MedianPruner)
     hyperband = make_pruner("hyperband", epochs=9, objectives=1)
     assert isinstance(hyperband, optuna.pruners.HyperbandPruner)
+    assert isinstance(make_pruner("learning-curve", epochs=9, objectives=2), LearningCurvePruner)
     with pytest.raises(ChoiceError, match="needs a single objective"):
         make_pruner("median", epochs=3, objectives=2)
     with pytest.raises(ChoiceError, match="unknown pruner 'mediun'"):

@@ -20,10 +20,11 @@ from keras_nas.candidates import TrainingPlan
 from keras_nas.data import Dataset, load
 from keras_nas.isolation import JobDiedError, JobInterruptedError
 from keras_nas.jobs import Training
-from optuna_nas._optuna import FAILURE, OWNER, record_of, violation_of
+from optuna_nas._optuna import FAILURE, OWNER, predicted_values, record_of, violation_of
 from optuna_nas.errors import NASError, SpaceMismatchError
 from optuna_nas.graph import ArchitectureGraph
 from optuna_nas.profiling import LatencyProfile
+from optuna_nas.pruners import LearningCurvePruner
 from optuna_nas.samplers import RegularizedEvolutionSampler
 from optuna_nas.space import Choice, Float, Genotype, SearchSpace
 from optuna_nas.spaces import tabular_mlp
@@ -323,6 +324,26 @@ def test_pruner_is_honoured_with_one_objective(make: Callable[..., NASObjective]
     assert weak.value == pytest.approx(0.9)
     assert len(weak.intermediate_values) < 4
     assert record_of(weak).curve["val_accuracy"]
+
+
+def test_learning_curve_pruner_is_honoured_with_several_objectives(
+    make: Callable[..., NASObjective],
+) -> None:
+    objective = make(objectives=("accuracy", "loss"), reuse=False, epochs=10)
+    study = study_for(objective, pruner=LearningCurvePruner(min_probability=0.1))
+    rising = [0.9 - 0.8 * 0.6**epoch for epoch in range(1, 11)]
+    for quality in (1.0, 0.8, 0.9, 0.7, 0.95):
+        workers_of(objective).curve = lambda _graph, by=quality: [by * v for v in rising]
+        study.optimize(objective, n_trials=1)
+    assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
+    workers_of(objective).curve = lambda _graph: [0.1 * value for value in rising]
+    study.optimize(objective, n_trials=1)
+    weak = study.trials[-1]
+    assert weak.state == TrialState.PRUNED
+    assert record_of(weak).curve["val_accuracy"]
+    predicted = predicted_values(weak)
+    assert predicted is not None
+    assert predicted[0] < 0.5 < predicted[1]
 
 
 def test_several_objectives_keep_the_curve_instead(make: Callable[..., NASObjective]) -> None:

@@ -11,7 +11,7 @@ import optuna_nas
 def test_no_framework_is_imported() -> None:
     heavy = "keras tensorflow torch jax onnx onnxruntime sklearn pandas plotly keras_nas"
     code = (
-        "import sys, optuna_nas, optuna_nas.spaces, optuna_nas.samplers; "
+        "import sys, optuna_nas, optuna_nas.spaces, optuna_nas.samplers, optuna_nas.pruners; "
         f"print(sorted(set('{heavy}'.split()) & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

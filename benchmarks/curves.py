@@ -1,0 +1,138 @@
+"""Learning-curve extrapolation beside its rivals, on real curves split into studies.
+
+Every study forecasts some runs of one task at 10, 20, 40 and 60 % of the horizon, knowing 0, 10 or
+30 other finished runs. Errors and densities are in task scale, the median minus the 2nd percentile
+of the final losses; errors are capped at 10, log densities floored at -10, losses capped at three
+times the median first loss. No method has learned anything from other tasks.
+
+    python benchmarks/curves.py --data curves.npz
+
+Domhan's sampler is slow and gets fewer runs; a second table has all methods on just these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from environment import environment, table, write
+from learning_curves.data import Task, load
+from learning_curves.domhan import Domhan
+from learning_curves.reliability import reliability
+from learning_curves.scores import Scores, score, studies
+
+from optuna_nas.curves import ClosedForm, CurveModel, LastValue, Parametric, Warm
+
+CUTOFFS = (0.1, 0.2, 0.4, 0.6)
+Maker = Callable[[Task], CurveModel]
+
+
+def domhan(task: Task, samples: int) -> Domhan:
+    """The rival with the task's typical start mapped to .1 and its best runs to .9."""
+    start = float(np.median(task.losses[:, 0]))
+    best = float(np.percentile(task.finals, 2))
+    tenth = (start - best) / 8
+    return Domhan(start + tenth, best - tenth, samples=samples)
+
+
+def average(scores: list[Scores]) -> Scores:
+    """Every task counts the same."""
+    means = {
+        field: float(np.nanmean([getattr(s, field) for s in scores])) for field in asdict(scores[0])
+    }
+    means["cases"] = sum(s.cases for s in scores)
+    return Scores(**means)
+
+
+def compare(
+    tasks: list[Task],
+    methods: dict[str, tuple[Maker, int]],
+    *,
+    runs: int,
+    number: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """Score every method on every suite, cutoff and number of finished peers it can use."""
+    rows = []
+    for suite in sorted({task.suite for task in tasks}):
+        members = [task for task in tasks if task.suite == suite]
+        for name, (make, finished) in methods.items():
+            for cutoff in CUTOFFS:
+                scores = []
+                for task in members:
+                    rng = np.random.default_rng(seed)
+                    groups = studies(task, finished, rng, number=number, runs=runs)
+                    scores.append(score(make(task), task, cutoff, groups=groups))
+                mean = average(scores)
+                rows.append({"suite": suite, "method": name, "cutoff": cutoff, **asdict(mean)})
+            print(suite, name, file=sys.stderr, flush=True)
+    return rows
+
+
+def report(rows: list[dict[str, Any]]) -> str:
+    """One table: suite and method down, cutoffs across."""
+    keys = list(dict.fromkeys((row["suite"], row["method"]) for row in rows))
+    lines = []
+    for suite, method in keys:
+        mine = [row for row in rows if (row["suite"], row["method"]) == (suite, method)]
+        cells = [
+            f"{row['log_likelihood']:.2f} / {row['mae']:.2f} / {row['coverage']:.2f} / "
+            f"{row['kendall']:.2f}"
+            for row in mine
+        ]
+        milliseconds = max(row["milliseconds"] for row in mine)
+        lines.append([suite, method, *cells, f"{milliseconds:.2f}", str(mine[0]["cases"])])
+    return table(["suite", "method", *(f"{c:.0%}" for c in CUTOFFS), "ms", "forecasts"], lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="curves.npz")
+    parser.add_argument("--runs", type=int, default=40, help="forecast in each study")
+    parser.add_argument("--studies", type=int, default=5, help="of each task")
+    parser.add_argument("--slow-runs", type=int, default=4, help="of a study, for slow rivals")
+    parser.add_argument("--samples", type=int, default=600, help="of Domhan's sampler; 0: without")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="write the report (.md) or the numbers (.json)")
+    arguments = parser.parse_args()
+    tasks = load(arguments.data)
+    seed = arguments.seed
+    ours: dict[str, tuple[Maker, int]] = {
+        "last value": (lambda task: LastValue(), 0),
+        "parametric families": (lambda task: Parametric(), 0),
+        "closed form, cold": (lambda task: ClosedForm(), 0),
+        "closed form, 10 finished": (lambda task: Warm(ClosedForm()), 10),
+        "closed form, 30 finished": (lambda task: Warm(ClosedForm()), 30),
+    }
+    rows = compare(tasks, ours, runs=arguments.runs, number=arguments.studies, seed=seed)
+    parts = [
+        "Log density / mean absolute error / coverage of the 90 % interval / Kendall's tau.",
+        report(rows),
+    ]
+    results: dict[str, Any] = {"all": rows}
+    print(*parts, sep="\n\n", file=sys.stderr, flush=True)  # the rest takes longer
+    judged = reliability(tasks, lambda task: Warm(ClosedForm()), seed=seed)
+    parts += ["## Reliability where it would prune", judged.text]
+    print(judged.text, file=sys.stderr, flush=True)
+    results["reliability"] = judged.rows
+    if arguments.samples:
+        slow: dict[str, tuple[Maker, int]] = {
+            "Domhan et al., MCMC": (lambda task: domhan(task, arguments.samples), 0)
+        }
+        few = compare(
+            tasks, slow | ours, runs=arguments.slow_runs, number=arguments.studies, seed=seed
+        )
+        parts += ["## The same few runs for all", report(few)]
+        results["few"] = few
+    results["environment"] = environment("numpy", "scipy")
+    path = None if arguments.out is None else str(arguments.out)
+    write(path, "Learning-curve extrapolation", "\n\n".join(parts), results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What `benchmarks/curves.py` is made of: the data, the rivals, the measures."""

@@ -1,0 +1,252 @@
+"""At one step of a study: what its finished curves taught, ready for any new curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_nas.curves.curve import Curve
+from optuna_nas.curves.posterior import Posterior, student_logpdf
+from optuna_nas.curves.regression import Regression
+
+Array = NDArray[np.float64]
+
+# Prior variances of the coefficients over that of the noise.
+PRIORS = (
+    np.array([1.0, 4.0, 1.0]),  # bias, cold forecast, last value
+    np.array([0.5, 0.5, 0.5]),
+    np.array([1.0, 1.0]),
+)
+WIDTHS = np.array([0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.5])
+# A Student-t as wide as the Gaussian of its variance has .82 of its scale; as good as two curves.
+LEAST = -50.0  # log density of a single curve, so that one can't decide the width alone
+WIDTH_PRIOR = -4.0 * np.log(WIDTHS / 0.85) ** 2
+# Pseudo-observations of every forecaster in the stack: the cold one, then the regressions.
+PRIOR_TRUST = np.array([2.0, 1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The study's scales, for features without units.
+
+    Attributes:
+        center: Mean of the losses at the step.
+        spread: Their standard deviation.
+        change: Typical change from the step to the horizon.
+        low: Final losses below it are not believed.
+        high: Nor are those above it.
+    """
+
+    center: float
+    spread: float
+    change: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, last: Array, finals: Array) -> Units:
+        """Scales of losses at the step and at the horizon, both of shape ``(m,)``."""
+        everything = np.concatenate([last, finals])
+        magnitude = float(np.abs(everything).max())
+        low, high = float(everything.min()), float(everything.max())
+        whole = max(high - low, 1e-9 * magnitude, 1e-300)
+        changes = np.abs(finals - last)
+        return cls(
+            float(last.mean()),
+            max(float(last.std()), 1e-3 * whole),
+            max(float(changes.mean()), 1e-3 * whole),
+            low - whole,
+            high + whole,
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A forecast in two numbers that absurd components hardly move.
+
+    Attributes:
+        center: Weighted median of the components' locations.
+        spread: Their weighted mean scale and interquartile range together; positive.
+    """
+
+    center: float
+    spread: float
+
+    @classmethod
+    def of(cls, posterior: Posterior) -> Summary:
+        """Of a forecast."""
+        order = np.argsort(posterior.locations)
+        below = np.cumsum(posterior.weights[order])
+        places = np.searchsorted(below, (0.25, 0.5, 0.75)).clip(max=len(order) - 1)
+        low, center, high = posterior.locations[order[places]].tolist()
+        # A normal distribution's interquartile range is 1.35 standard deviations.
+        scale = float(posterior.weights @ posterior.scales)
+        return cls(center, math.hypot(scale, (high - low) / 1.35))
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """How a cold forecast of a finished curve turned out.
+
+    Attributes:
+        summary: The forecast.
+        log_densities: Of the final loss, with all widths in `WIDTHS`; shape ``(W,)``.
+        degrees: Degrees of freedom of the forecast.
+    """
+
+    summary: Summary
+    log_densities: Array
+    degrees: int
+
+    @classmethod
+    def of(cls, posterior: Posterior, final: float) -> Outcome:
+        """A forecast and what came."""
+        summary = Summary.of(posterior)
+        # The whole forecast is scaled about its center; so, turned round, is the final loss.
+        scaled = summary.center + (final - summary.center) / WIDTHS
+        z = (scaled[:, None] - posterior.locations) / posterior.scales
+        densities = np.exp(student_logpdf(z, posterior.degrees)) @ (
+            posterior.weights / posterior.scales
+        )
+        logs = np.log(np.maximum(densities, 1e-300)) - np.log(WIDTHS)
+        return cls(summary, logs, posterior.degrees)
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """A cold forecast and three regressions, mixed as they forecast the finished curves.
+
+    With center p and spread c of a cold forecast, last loss l and final loss f of every curve, the
+    regressions explain (f - l) by the forecast change and the level; (f - p) / c by a bias, the
+    level and the change, which recalibrates the cold forecast; and (f - l) by the level alone.
+
+    Attributes:
+        units: The study's scales.
+        regressions: The three.
+        widths: Factors on the cold forecast and on the regressions' scales.
+        trust: Weights of the cold forecast and of the regressions, shape ``(4,)``, sum 1.
+        degrees: Degrees of freedom of all components.
+    """
+
+    units: Units
+    regressions: tuple[Regression, ...]
+    widths: tuple[float, ...]
+    trust: Array
+    degrees: int
+
+    @classmethod
+    def fit(cls, last: Array, finals: Array, known: Sequence[Outcome]) -> Stack:
+        """Learn from m finished curves.
+
+        Args:
+            last: Losses at the step, shape ``(m,)``.
+            finals: Losses at the horizon, shape ``(m,)``.
+            known: How the m cold forecasts, made at the step, turned out.
+        """
+        units = Units.of(last, finals)
+        degrees = known[0].degrees
+        center = np.array([outcome.summary.center for outcome in known])
+        spread = np.array([outcome.summary.spread for outcome in known])
+        width, density = best_width(np.array([outcome.log_densities for outcome in known]).T)
+        widths, logs, regressions = [width], [density], []
+        observed = features(units, last, center, spread)
+        for (x, offset, unit), prior in zip(observed, PRIORS, strict=True):
+            y = (finals - offset) / unit
+            # The robust size of what is left to explain, but not less than a tenth of the mean.
+            guess = max(float(np.median(np.abs(y))), 0.1 * float(np.abs(y).mean()), 1e-9)
+            regression = Regression.fit(x, y, prior=prior, prior_variance=guess**2)
+            z = (y - regression.held_out_mean) / regression.held_out_scale
+            width, density = best_width(
+                student_logpdf(z / WIDTHS[:, None], degrees) - np.log(WIDTHS)[:, None]
+            )
+            regressions.append(regression)
+            widths.append(width)
+            logs.append(density - np.log(regression.held_out_scale * unit))
+        trust = stacking(np.stack(logs, axis=1), PRIOR_TRUST)
+        return cls(units, tuple(regressions), tuple(widths), trust, degrees)
+
+    def predict(self, curve: Curve, cold: Posterior) -> Posterior:
+        """The mixture for a new curve at the same step.
+
+        Args:
+            curve: Observed up to the step.
+            cold: Its forecast without the peers.
+        """
+        summary = Summary.of(cold)
+        cold_width, *widths = self.widths
+        low, high = min(self.units.low, curve.last), max(self.units.high, curve.last)
+        center = summary.center + cold_width * (cold.locations - summary.center)
+        locations = [np.clip(center, low, high)]
+        scales = [np.minimum(cold_width * cold.scales, high - low)]
+        observed = (np.array([value]) for value in (curve.last, summary.center, summary.spread))
+        for (x, offset, unit), regression, width in zip(
+            features(self.units, *observed), self.regressions, widths, strict=True
+        ):
+            location, scale = regression.forecast(x[0])
+            locations.append(offset + location * unit)
+            scales.append(width * scale * unit)
+        weights = np.concatenate([self.trust[0] * cold.weights, self.trust[1:]])
+        return Posterior(
+            weights, np.concatenate(locations), np.concatenate(scales), self.degrees, maximize=False
+        )
+
+
+def features(
+    units: Units, last: Array, center: Array, spread: Array
+) -> tuple[tuple[Array, Array, Array], ...]:
+    """Features, offset and unit of the target for each regression.
+
+    Args:
+        units: The study's scales.
+        last: Losses at the step, shape ``(m,)``.
+        center: Of the cold forecasts, shape ``(m,)``.
+        spread: Of the cold forecasts, shape ``(m,)``.
+    """
+    ones = np.ones_like(last)
+    level = (last - units.center) / units.spread
+    change = np.clip((center - last) / units.change, -10.0, 10.0)
+    spread = np.maximum(spread, 1e-9 * (units.high - units.low))
+    own_change = np.clip((center - last) / spread, -3.0, 3.0)
+    return (
+        (np.column_stack([ones, change, level]), last, units.change * ones),
+        (np.column_stack([ones, own_change, np.clip(level, -3.0, 3.0)]), center, spread),
+        (np.column_stack([ones, level]), last, units.change * ones),
+    )
+
+
+def best_width(log_densities: Array) -> tuple[float, Array]:
+    """The factor on a forecaster's scales under which what was held out is most probable.
+
+    Args:
+        log_densities: Under every factor in `WIDTHS`, shape ``(W, m)``.
+
+    Returns:
+        The factor and the log densities under it, shape ``(m,)``.
+    """
+    best = int((np.maximum(log_densities, LEAST).sum(axis=1) + WIDTH_PRIOR).argmax())
+    return float(WIDTHS[best]), log_densities[best]
+
+
+def stacking(logs: Array, prior: Array, rounds: int = 10) -> Array:
+    """Weights of a mixture that maximise the density of what was held out, by EM.
+
+    Args:
+        logs: Log densities that every forecaster gave, shape ``(m, k)``.
+        prior: Pseudo-observations of every forecaster, shape ``(k,)``.
+        rounds: EM steps.
+
+    Returns:
+        Shape ``(k,)``, positive, sum 1.
+    """
+    densities = np.exp(logs - logs.max(axis=1, keepdims=True))
+    weights: Array = prior / prior.sum()
+    for _ in range(rounds):
+        joint = densities * weights
+        joint /= joint.sum(axis=1, keepdims=True)
+        weights = prior + joint.sum(axis=0)
+        weights /= weights.sum()
+    return weights

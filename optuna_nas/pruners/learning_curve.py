@@ -1,0 +1,282 @@
+"""Stopping trials whose learning curve will hardly become good enough."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.pruners import BasePruner
+from optuna.storages import BaseStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from optuna_nas._optuna import CurveRecord, curve_of, save_curve, storage_of, study_id_of
+from optuna_nas.curves import CurveModel, Extrapolator
+from optuna_nas.curves.extrapolation import DEFAULT
+from optuna_nas.pruners._chance import Below, certain, chance_to_join, joins
+from optuna_nas.pruners._checks import check_count, check_share
+from optuna_nas.pruners._decisions import Decision, StudyMemory
+from optuna_nas.pruners._study_curves import LossCurve, StudyCurves
+
+Array = NDArray[np.float64]
+
+KAPPA = 1.0  # of the rate rule: how many fresh trials this one has to be worth
+HIGHEST_THRESHOLD = 0.2  # of the rate rule: early on, a study has seen too little for more
+LOWEST_THRESHOLD = 0.005  # of the rate rule: smaller probabilities are matters of the model's tails
+FEWEST_REPORTS = 3
+WARMUP = 0.08  # share of the horizon
+
+
+class LearningCurvePruner(BasePruner):
+    """Prune a trial when its learning curve, extrapolated, will hardly beat the best.
+
+    After a report the curve is extrapolated to the last step, learning from the curves of finished
+    trials (`optuna_nas.curves`). The trial is pruned when the probability that it will be better
+    than the best so far is below a threshold. Unless a fixed one is given the threshold is what
+    the steps left are worth::
+
+        threshold = steps_left / steps_spent,  but from 0.005 to 0.2
+
+    where ``steps_spent`` is the sum over all finished trials. So many steps have given one best
+    trial, so in the steps that are left fresh trials promise a new best with about that
+    probability: the trial under way goes on while it promises more.
+
+    A trial is never pruned by its prediction among the first trials or at its first steps, when one
+    of its reports is already better than the best trial's last, or while it is among the best tenth
+    of the latest trials at the same step. Two reports in a row that are NaN or infinite end a trial
+    at any time.
+
+    The prediction of a pruned trial is kept in its user attribute ``optuna_nas:curve``, where the
+    samplers of this project find it; nothing else is written. Asked again about a step, the pruner
+    gives the same answer, and a trial once to be pruned stays so. All decisions follow from the
+    finished trials in the study's storage.
+
+    With several objectives, for which Optuna takes no reports, use a `CurveRecorder`.
+
+    Args:
+        max_step: The last step of a trial, as given to ``trial.report``; a function of the trial
+            where that differs between trials. None takes the largest of the completed trials, which
+            makes trials that will end earlier look better than they are.
+        min_probability: Fixed threshold in place of the one above.
+        top_fraction: What counts as good enough: 0 asks for a trial better than the best so far,
+            0.1 for one among the best tenth. With several objectives only 0, joining the front.
+        n_startup_trials: Completed trials before any is pruned.
+        n_warmup_steps: Trials are not pruned before this step. None: three reports and 8 % of
+            `max_step`.
+        interval_steps: Steps from one decision to the next.
+        protected_fraction: Best share of the latest trials at a step that is never pruned there.
+        method: How curves are extrapolated: a name from `optuna_nas.curves.METHODS` or a model.
+
+    Raises:
+        ValueError: An argument has no meaning.
+        CurveError: There is no such method.
+
+    Example:
+        >>> import optuna
+        >>> study = optuna.create_study(direction="maximize", pruner=LearningCurvePruner())
+    """
+
+    def __init__(
+        self,
+        max_step: int | Callable[[FrozenTrial], int] | None = None,
+        *,
+        min_probability: float | None = None,
+        top_fraction: float = 0.0,
+        n_startup_trials: int = 5,
+        n_warmup_steps: int | None = None,
+        interval_steps: int = 1,
+        protected_fraction: float = 0.1,
+        method: str | CurveModel = DEFAULT,
+    ) -> None:
+        if max_step is not None and not callable(max_step):
+            check_count("max_step", max_step)
+        if min_probability is not None:
+            check_share("min_probability", min_probability)
+        check_share("top_fraction", top_fraction)
+        check_count("n_startup_trials", n_startup_trials, least=0)
+        if n_warmup_steps is not None:
+            check_count("n_warmup_steps", n_warmup_steps, least=0)
+        check_count("interval_steps", interval_steps)
+        check_share("protected_fraction", protected_fraction)
+        Extrapolator(1, "minimize", method=method)  # refuses an unknown method now, not in a trial
+        self._max_step = max_step
+        self._min_probability = min_probability
+        self._top_fraction = top_fraction
+        self._n_startup_trials = n_startup_trials
+        self._n_warmup_steps = n_warmup_steps
+        self._interval_steps = interval_steps
+        self._protected_fraction = protected_fraction
+        self._method = method
+        self._forget()
+
+    def _forget(self) -> None:
+        self._lock = threading.RLock()
+        self._memories: WeakKeyDictionary[BaseStorage, dict[int, StudyMemory]]
+        self._memories = WeakKeyDictionary()
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self.__dict__.copy()
+        del state["_lock"], state["_memories"]  # both are made again, the latter from the trials
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._forget()
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Judge a trial by what it reported; see `optuna.pruners.BasePruner`."""
+        if not trial.intermediate_values:
+            return False
+        step = max(trial.intermediate_values)
+        stored = curve_of(trial)
+        if stored is not None and stored.stopped_at is not None and step >= stored.stopped_at:
+            return True  # another process said so
+        with self._lock:
+            memory = self._memory(study)
+            known = memory.decisions.get(trial.number)
+            if known is not None and (known.prune or known.step == step):
+                return known.prune
+            curve = memory.curves.curve(trial)
+            decision = self._decide(memory, study, trial, curve, {}, None)
+        if decision.predicted is not None and decision.prune and stored is None:
+            save_curve(study, trial, decision.record())
+        return decision.prune
+
+    def decide(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        curve: CurveRecord,
+        *,
+        known: Mapping[int, float],
+        max_step: int | None = None,
+    ) -> Decision:
+        """Judge a trial of several objectives by a curve kept elsewhere. Writes nothing.
+
+        Args:
+            study: The study of the trial.
+            trial: The running trial.
+            curve: Steps and values of its reports.
+            known: Objectives, by index, whose final values are certain.
+            max_step: The last step of this trial, in place of the pruner's own.
+        """
+        with self._lock:
+            memory = self._memory(study)
+            losses = memory.curves.read(curve.steps, curve.values)
+            earlier = memory.decisions.get(trial.number)
+            if earlier is not None and (earlier.prune or earlier.step == losses.last_step):
+                return earlier
+            return self._decide(memory, study, trial, losses, known, max_step)
+
+    def _memory(self, study: Study) -> StudyMemory:
+        of_storage = self._memories.setdefault(storage_of(study), {})
+        memory = of_storage.get(study_id_of(study))
+        if memory is None:
+            memory = of_storage[study_id_of(study)] = StudyMemory(StudyCurves(study.directions))
+        return memory
+
+    def _decide(
+        self,
+        memory: StudyMemory,
+        study: Study,
+        trial: FrozenTrial,
+        curve: LossCurve,
+        known: Mapping[int, float],
+        max_step: int | None,
+    ) -> Decision:
+        # Trials that other workers have finished since this one began count: not from the cache.
+        trials = study.get_trials(deepcopy=False)
+        if not memory.curves.belongs_to(trials):
+            memory = StudyMemory(StudyCurves(study.directions))
+            self._memories[storage_of(study)][study_id_of(study)] = memory
+        for number in memory.curves.update(trials):
+            memory.decisions.pop(number, None)
+        horizon: float | None = max_step
+        if horizon is None:
+            horizon = self._max_step(trial) if callable(self._max_step) else self._max_step
+        horizon = memory.curves.longest if horizon is None else float(horizon)
+        decision = self._judge(memory, curve, known, horizon)
+        memory.decisions[trial.number] = decision
+        return decision
+
+    def _judge(
+        self, memory: StudyMemory, curve: LossCurve, known: Mapping[int, float], horizon: float
+    ) -> Decision:
+        step = curve.last_step
+        go_on = Decision(False, step)
+        sound = curve.sound()
+        if not sound[-1]:
+            return Decision(len(curve.steps) > 1 and not sound[-2], step)
+        curves = memory.curves
+        if self._is_early(curve, horizon) or curves.completions < self._n_startup_trials:
+            return go_on
+        if self._top_fraction and len(curves.signs) > 1:
+            raise ValueError(
+                f"top_fraction must be 0 with several objectives, got {self._top_fraction}; trials "
+                "are then kept when they may join the Pareto front."
+            )
+        goal = curves.top(self._top_fraction)
+        if step >= horizon or len(goal) == 0 or joins(goal, curve.losses[sound].min(axis=0)):
+            return go_on
+        threshold = self._threshold(curves, horizon - step)
+        if threshold == 0.0 or self._is_protected(curves, curve):
+            return go_on
+        beliefs: dict[int, Below] = {i: certain(v * curves.signs[i]) for i, v in known.items()}
+        means, stds = dict(known), dict.fromkeys(known, 0.0)
+        for index in range(len(curves.signs)):
+            if index not in known:
+                extrapolator = memory.extrapolator(horizon, index, self._method)
+                posterior = extrapolator.predict(curve.losses[:, index], steps=curve.steps)
+                beliefs[index] = posterior.cdf
+                means[index] = float(curves.signs[index]) * posterior.mean
+                stds[index] = posterior.std
+        order = list(beliefs)  # known objectives first: they are cheap
+        probability = chance_to_join(goal[:, order], [beliefs[i] for i in order])
+        return Decision(
+            probability < threshold,
+            step,
+            probability,
+            threshold,
+            predicted=tuple(means[i] for i in sorted(means)),
+            std=tuple(stds[i] for i in sorted(stds)),
+            max_step=horizon,
+        )
+
+    def _is_early(self, curve: LossCurve, horizon: float) -> bool:
+        """Whether it is too early for a decision, or between two of them."""
+        step = curve.last_step
+        if self._n_warmup_steps is None:
+            warmup = WARMUP * horizon
+            if len(curve.steps) < FEWEST_REPORTS:
+                return True
+        else:
+            warmup = self._n_warmup_steps
+        if step < warmup:
+            return True
+        if len(curve.steps) == 1 or curve.steps[-2] < warmup:
+            return False
+        before, now = (int((s - warmup) // self._interval_steps) for s in curve.steps[-2:])
+        return before == now
+
+    def _threshold(self, curves: StudyCurves, left: float) -> float:
+        if self._min_probability is not None:
+            return self._min_probability
+        # So far every `spent / places` steps have given a trial that is good enough.
+        places = curves.places(self._top_fraction)
+        rate = places / max(curves.spent, 1.0)
+        return min(HIGHEST_THRESHOLD, max(LOWEST_THRESHOLD, KAPPA * left * rate))
+
+    def _is_protected(self, curves: StudyCurves, curve: LossCurve) -> bool:
+        """Whether the trial is among the best at its step."""
+        if self._protected_fraction == 0.0:
+            return False
+        here = [peer.at(curve.last_step) for peer in (*curves.completed, *curves.stopped)]
+        reached = np.array([losses for losses in here if losses is not None])
+        if len(reached) == 0:
+            return True
+        better = int(np.all(reached <= curve.losses[-1], axis=1).sum())
+        return better < self._protected_fraction * (len(reached) + 1)
