@@ -1,7 +1,12 @@
 """What a genotype means: a framework-free graph of layers with shapes, costs and an identity."""
 
 from optuna_nas.graph import standard as standard  # registers the operations
-from optuna_nas.graph.architecture import ArchitectureGraph, GraphBuilder, LayerSpec
+from optuna_nas.graph.architecture import (
+    ArchitectureGraph,
+    GraphBuilder,
+    LayerSpec,
+    LayerTemplates,
+)
 from optuna_nas.graph.operations import (
     Operation,
     Shape,
@@ -14,6 +19,7 @@ __all__ = [
     "ArchitectureGraph",
     "GraphBuilder",
     "LayerSpec",
+    "LayerTemplates",
     "Operation",
     "Shape",
     "get_operation",

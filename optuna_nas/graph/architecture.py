@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -186,6 +186,12 @@ class ArchitectureGraph:
         )
 
 
+@lru_cache(maxsize=4096)
+def _stem(name: str) -> str:
+    """A name of lower-case letters, digits and underscores; empty where none of them is left."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
 def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
@@ -219,29 +225,73 @@ def _output_shape(layer: LayerSpec, shapes: Mapping[str, Shape]) -> Shape:
     return shape
 
 
+class LayerTemplates(dict[Hashable, "tuple[Operation, Attributes, Shape]"]):
+    """Layers that were checked before, with their shapes: networks of one space share most."""
+
+    # Decisions on a continuum make ever new layers.
+    MAX_SIZE = 4096
+
+    def keep(self, key: Hashable, operation: Operation, attributes: Attributes, to: Shape) -> None:
+        """Remember a layer: its operation, complete attributes and output shape."""
+        if len(self) >= self.MAX_SIZE:
+            self.clear()
+        self[key] = operation, attributes, to
+
+
 class GraphBuilder:
     """Collects layers one after another, naming them and inferring shapes on the way.
 
     Args:
         input_shape: Shape of one example, channels last.
+        templates: Where layers added with a ``key`` are remembered; builders may share it.
     """
 
-    def __init__(self, input_shape: Sequence[int]) -> None:
+    def __init__(
+        self, input_shape: Sequence[int], *, templates: LayerTemplates | None = None
+    ) -> None:
         shape = tuple(int(size) for size in input_shape)
         self.layers = [LayerSpec("input", "input", {"shape": shape})]
         self.shapes: dict[str, Shape] = {"input": shape}
+        self._templates = LayerTemplates() if templates is None else templates
         self._repeats: dict[str, int] = {}
 
-    def add(self, op: str, attributes: Attributes, inputs: Sequence[str], *, name: str = "") -> str:
-        """Append a layer; return its unique name, made from ``name`` where that is taken."""
-        stem = re.sub(r"[^a-z0-9]+", "_", (name or op).lower()).strip("_") or op
+    def add(
+        self,
+        op: str,
+        attributes: Attributes,
+        inputs: Sequence[str],
+        *,
+        name: str = "",
+        key: Hashable = None,
+    ) -> str:
+        """Append a layer; return its unique name, made from ``name`` where that is taken.
+
+        Args:
+            op: Name of a registered operation.
+            attributes: Its attributes.
+            inputs: Names of the layers read.
+            name: What the layer is called.
+            key: Where it is given, it stands for the operation and its attributes, so that a layer
+                that was added before with the same key and input shapes is not checked again.
+        """
+        operation, shapes = get_operation(op), self.shapes
+        stem = _stem(name or op) or op
         unique = stem
-        while unique in self.shapes:
+        while unique in shapes:
             self._repeats[stem] = self._repeats.get(stem, 0) + 1
             unique = f"{stem}_{self._repeats[stem]}"
-        layer = LayerSpec(unique, op, get_operation(op).attributes(attributes), tuple(inputs))
-        self.shapes[unique] = _output_shape(layer, self.shapes)
+        if key is not None:
+            key = (key, *[shapes.get(name) for name in inputs])
+            known = self._templates.get(key)
+            if known is not None and known[0] is operation:
+                self.layers.append(LayerSpec(unique, op, known[1], tuple(inputs)))
+                shapes[unique] = known[2]
+                return unique
+        layer = LayerSpec(unique, op, operation.attributes(attributes), tuple(inputs))
+        shapes[unique] = _output_shape(layer, shapes)
         self.layers.append(layer)
+        if key is not None:
+            self._templates.keep(key, operation, layer.attributes, shapes[unique])
         return unique
 
     def graph(self, output: str) -> ArchitectureGraph:

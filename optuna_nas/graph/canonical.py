@@ -20,10 +20,9 @@ by several readers, and coarser where its strings keep sums nested.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from optuna_nas.graph.pruning import gives_zero, is_identity
@@ -96,9 +95,10 @@ def _refined(terms: list[_Term], live: list[int], colours: dict[int, str]) -> di
     forward = _forward(terms, live, colours)
     both: dict[int, str] = {}
     for position in reversed(live):
-        readers = sorted(
+        readers = [
             f"{both[reader]}/{slot}/{count}" for reader, slot, count in terms[position].readers
-        )
+        ]
+        readers.sort()
         both[position] = _hash(forward[position], *readers)
     # Once more, to tell apart layers whose readers differ only in what else they read.
     return _forward(terms, live, both)
@@ -124,19 +124,20 @@ def _tied(
 def _forward(terms: list[_Term], live: list[int], labels: dict[int, str]) -> dict[int, str]:
     """Colour every term by its label and the colours of what it reads."""
     colours: dict[int, str] = {}
+    values: dict[_Sum, str] = {}  # several terms may read one value
     for position in live:
-        inputs = [_colour(value, colours) for value in terms[position].inputs]
-        ordered = inputs if terms[position].ordered else sorted(inputs)
+        term = terms[position]
+        for value in term.inputs:
+            if value not in values:
+                values[value] = _hash(*sorted([f"{colours[read]}*{n}" for read, n in value]))
+        inputs = [values[value] for value in term.inputs]
+        ordered = inputs if term.ordered else sorted(inputs)
         colours[position] = _hash(labels[position], *ordered)
     return colours
 
 
 def _hash(*parts: str) -> str:
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def _colour(value: _Sum, colours: dict[int, str]) -> str:
-    return _hash(*sorted(f"{colours[term]}*{count}" for term, count in value))
+    return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
 def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
@@ -144,26 +145,29 @@ def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
     values: dict[str, _Sum] = {}
     weightless: dict[tuple[str, tuple[_Sum, ...]], int] = {}
     zero: set[str] = set()
+    labels: dict[tuple[object, ...], str] = {}
     for layer in graph.layers:
-        inputs = tuple(values[name] for name in layer.inputs)
-        if gives_zero(layer, layer.inputs, zero):
+        inputs = tuple([values[name] for name in layer.inputs])
+        if layer.op == "zero" or (zero and gives_zero(layer, layer.inputs, zero)):
             zero.add(layer.name)
         if layer.op == "add":
-            total: Counter[int] = Counter()
+            total: dict[int, int] = {}
             for value in inputs:
-                total.update(dict(value))
+                for summand, count in value:
+                    total[summand] = total.get(summand, 0) + count
             values[layer.name] = frozenset(total.items())
         elif is_identity(layer):
             values[layer.name] = inputs[0]
         elif layer.name in zero or (inputs and all(value == _CONSTANT for value in inputs)):
             values[layer.name] = _CONSTANT
         else:
-            shapes = [str(graph.shapes[name]) for name in layer.inputs]
-            attributes = json.dumps(dict(layer.attributes), sort_keys=True)
             if layer.op == "multiply":
                 inputs = tuple(sorted(inputs, key=sorted))
-                shapes.sort()
-            label = f"{layer.op} {attributes} {','.join(shapes)}"
+            # Layers of repeated cells share their attributes.
+            key = (layer.op, id(layer.attributes), *[graph.shapes[name] for name in layer.inputs])
+            label = labels.get(key)
+            if label is None:
+                label = labels[key] = _label(graph, layer)
 
             def term(*inputs: _Sum, label: str = label, layer: LayerSpec = layer) -> int:
                 known = weightless.get((label, inputs)) if layer.op in _WEIGHTLESS else None
@@ -179,6 +183,14 @@ def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
             else:
                 values[layer.name] = frozenset({(term(*inputs), 1)})
     return terms, values[graph.output]
+
+
+def _label(graph: ArchitectureGraph, layer: LayerSpec) -> str:
+    attributes = json.dumps(dict(layer.attributes), sort_keys=True)
+    shapes = [str(graph.shapes[name]) for name in layer.inputs]
+    if layer.op == "multiply":
+        shapes.sort()
+    return f"{layer.op} {attributes} {','.join(shapes)}"
 
 
 def _live(terms: list[_Term], output: _Sum) -> list[int]:

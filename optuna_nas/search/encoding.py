@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Container, Hashable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
 
 from optuna_nas.errors import GenotypeError, InfeasibleArchitectureError, InfeasibleSpaceError
+from optuna_nas.graph.liveness import live_layers
+from optuna_nas.search.activity import Activity
+from optuna_nas.search.features import KnownLayers, graph_features, live_decisions
+from optuna_nas.search.parameter_features import parameter_features
 from optuna_nas.space import SearchSpace
-from optuna_nas.space.decisions import Domain, Value
+from optuna_nas.space.crossover import cross_params, crossover_of
+from optuna_nas.space.decisions import Domain, Point, Value, decide
+from optuna_nas.space.names import TRAINING
 
 Params = Mapping[str, Value]
 Domains = Mapping[str, Domain]
@@ -32,8 +38,32 @@ class Encoding(Protocol):
         may be missing, and ones that end with it may still be there.
         """
 
-    def crossover(self, a: Params, b: Params, rng: np.random.Generator) -> dict[str, Value]:
-        """A candidate that takes each decision of `a` from `a` or, where `b` took it too, `b`."""
+    def crossover(
+        self, a: Params, b: Params, rng: np.random.Generator, kind: str = "uniform"
+    ) -> dict[str, Value]:
+        """A candidate that takes each aligned decision from either; `kind` says in which way.
+
+        The kinds are those of `optuna_nas.space.crossover`. Decisions that neither took may be
+        missing, and ones that do not exist together may be there.
+        """
+
+    def complete(
+        self, params: Params, domains: Domains, rng: np.random.Generator
+    ) -> dict[str, Value]:
+        """The decisions that will be asked for, as far as it is known.
+
+        Those of `params` that will exist, and random values for those of `domains` that are missing
+        and will.
+        """
+
+    def exists(self, name: str, params: Params, undecided: Container[str]) -> bool:
+        """Whether a decision will be asked for, as far as it is known.
+
+        Args:
+            name: The decision.
+            params: The decisions taken so far that do exist.
+            undecided: Decisions still to be taken.
+        """
 
     def identities(self, params: Params, canonical_id: str | None = None) -> Iterator[Hashable]:
         """Its own identity, then those of candidates it may turn out to be.
@@ -45,6 +75,20 @@ class Encoding(Protocol):
 
     def learn(self, params: Params) -> None:
         """Note that these are all decisions of an architecture that was evaluated."""
+
+    def describe(self, params: Params, domains: Domains) -> Mapping[str, float]:
+        """Features of a candidate for a model to learn from; a missing name stands for 0.
+
+        The first word of a name says what the feature is about: ``graph`` the network, ``stage``
+        its part at one resolution, ``decision`` one decision, ``kind`` all decisions of one kind,
+        ``cost`` all layers that are built, those that change nothing included.
+        There are far more of some than of others, so where distances count, scale them by it.
+        Features that are alike up to an ``=`` count the values of one thing.
+
+        Args:
+            params: The candidate.
+            domains: What its decisions could have been, as far as it is known.
+        """
 
 
 class ParameterEncoding:
@@ -63,6 +107,7 @@ class ParameterEncoding:
 
     def __init__(self) -> None:
         self._shapes: dict[frozenset[str], None] = {}
+        self._activity = Activity()
 
     def random(self, domains: Domains, rng: np.random.Generator) -> dict[str, Value]:
         return {name: domain.sample(rng) for name, domain in domains.items()}
@@ -76,12 +121,19 @@ class ParameterEncoding:
         name = movable[int(rng.integers(len(movable)))]
         return {**params, name: domains[name].move(params[name], rng)}
 
-    def crossover(self, a: Params, b: Params, rng: np.random.Generator) -> dict[str, Value]:
-        from_b = rng.random(len(a)) < 0.5
-        return {
-            name: b[name] if swap and name in b else value
-            for (name, value), swap in zip(a.items(), from_b, strict=True)
-        }
+    def crossover(
+        self, a: Params, b: Params, rng: np.random.Generator, kind: str = "uniform"
+    ) -> dict[str, Value]:
+        return cross_params(a, b, rng, crossover_of(kind))
+
+    def complete(
+        self, params: Params, domains: Domains, rng: np.random.Generator
+    ) -> dict[str, Value]:
+        missing = {name: domains[name].sample(rng) for name in domains if name not in params}
+        return self._activity.active({**params, **missing})
+
+    def exists(self, name: str, params: Params, undecided: Container[str]) -> bool:
+        return self._activity.exists(name, params, undecided)
 
     def identities(self, params: Params, canonical_id: str | None = None) -> Iterator[Hashable]:
         hashes = {name: _hash(name, value) for name, value in params.items()}
@@ -91,11 +143,15 @@ class ParameterEncoding:
                 yield sum(hashes[name] for name in shape) & _MASK
 
     def learn(self, params: Params) -> None:
+        self._activity.learn(params)
         shape = frozenset(params)
         self._shapes.pop(shape, None)
         self._shapes[shape] = None  # the last is the latest
         if len(self._shapes) > self.MAX_SHAPES:
             del self._shapes[next(iter(self._shapes))]
+
+    def describe(self, params: Params, domains: Domains) -> Mapping[str, float]:
+        return parameter_features(self._activity.active(params), domains)
 
 
 class SpaceEncoding:
@@ -112,6 +168,7 @@ class SpaceEncoding:
         self._space = space
         self._domains = space.distributions()
         self._plain = ParameterEncoding()
+        self._layers = KnownLayers()
 
     def random(self, domains: Domains, rng: np.random.Generator) -> dict[str, Value]:
         more = {name: domain for name, domain in domains.items() if name not in self._domains}
@@ -135,14 +192,31 @@ class SpaceEncoding:
                 return {**child.params, **self._others(params)}
         return {**params, name: known[name].move(params[name], rng)}
 
-    def crossover(self, a: Params, b: Params, rng: np.random.Generator) -> dict[str, Value]:
+    def crossover(
+        self, a: Params, b: Params, rng: np.random.Generator, kind: str = "uniform"
+    ) -> dict[str, Value]:
         try:
             parents = self._space.genotype(a), self._space.genotype(b)
-            child = self._space.crossover(*parents, rng)
+            child = self._space.crossover(*parents, rng, kind)
         except (GenotypeError, InfeasibleSpaceError):
-            return self._plain.crossover(a, b, rng)
-        others = self._plain.crossover(self._others(a), self._others(b), rng)
+            return self._plain.crossover(a, b, rng, kind)
+        others = self._plain.crossover(self._others(a), self._others(b), rng, kind)
         return {**child.params, **others}
+
+    def complete(
+        self, params: Params, domains: Domains, rng: np.random.Generator
+    ) -> dict[str, Value]:
+        def choose(point: Point) -> Value:
+            value = point.domain.normalise(params.get(point.name))
+            return point.domain.sample(rng) if value is None else value
+
+        structural = decide(self._space.points, choose)
+        more = {name: domain for name, domain in domains.items() if name not in self._domains}
+        others = self._plain.complete({**structural, **self._others(params)}, more, rng)
+        return {**structural, **self._others(others)}
+
+    def exists(self, name: str, params: Params, undecided: Container[str]) -> bool:
+        return self._plain.exists(name, params, undecided)
 
     def identities(self, params: Params, canonical_id: str | None = None) -> Iterator[Hashable]:
         try:
@@ -156,7 +230,31 @@ class SpaceEncoding:
             yield network, training, next(self._plain.identities(self._others(params)))
 
     def learn(self, params: Params) -> None:
-        """A declared space has nothing to learn from its candidates."""
+        self._plain.learn(params)
+
+    def describe(self, params: Params, domains: Domains) -> Mapping[str, float]:
+        known = {**domains, **self._domains}
+        try:
+            genotype = self._space.genotype(params)
+            graph = self._space.graph(genotype)
+            governed = self._space.governed(genotype)
+        except (GenotypeError, InfeasibleArchitectureError):
+            return self._plain.describe(params, known)
+        live = live_layers(graph)
+        alive = live_decisions(governed, live)
+        decisions = {
+            name: value
+            for name, value in genotype.items()
+            if name in alive or name.startswith(f"{TRAINING}/")
+        }
+        # Not to what the network computes, but to its costs, it matters what is dead.
+        dead = {f"cost dead {name}={genotype[name]}": 1.0 for name in governed if name not in alive}
+        decisions.update(self._others(params))
+        return {
+            **parameter_features(decisions, known),
+            **graph_features(graph, live, self._layers),
+            **dead,
+        }
 
     def _others(self, params: Params) -> dict[str, Value]:
         return {name: value for name, value in params.items() if name not in self._domains}

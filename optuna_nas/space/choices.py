@@ -90,14 +90,17 @@ class Choice(Node):
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
         key = emitter.params[path + self.name]
-        option = self.options[key] if isinstance(self.options, Mapping) else key
+        option = key if isinstance(self.options, tuple) else self.options[key]
         if not isinstance(option, Node):
             raise SpaceError(
                 f"Choice {path + self.name!r} gives the value {option!r}, not layers; put it into "
                 "an attribute of a layer.",
                 option,
             )
-        return option.emit(emitter, self._branch(path, key), x)
+        start = emitter.position
+        emitted = option.emit(emitter, self._branch(path, key), x)
+        emitter.govern((path + self.name,), start)
+        return emitted
 
     def value(self, params: Params, path: str) -> Any:
         key = params[path + self.name]
@@ -197,5 +200,7 @@ class Maybe(Node):
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
         if not emitter.params[path + self.name]:
             return None
+        start = emitter.position
         emitted: str | None = self.body.emit(emitter, f"{path}{self.name}/", x)
+        emitter.govern((path + self.name,), start)
         return emitted

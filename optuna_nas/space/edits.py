@@ -1,4 +1,4 @@
-"""Edits of genotypes: all neighbours, one mutation, the crossover of two.
+"""Edits of genotypes: all neighbours, one mutation.
 
 One edit changes one decision to a different value; decisions that come into being with it are free,
 those that stay active keep their values. The depth of a repetition is edited by its structure: a
@@ -62,24 +62,6 @@ def mutate(points: tuple[Point, ...], params: Params, rng: np.random.Generator) 
     def choose(point: Point) -> Value:
         known = point.domain.normalise(fixed.get(point.name))
         return point.domain.sample(rng) if known is None else known
-
-    return decide(points, choose)
-
-
-def crossover(
-    points: tuple[Point, ...], a: Params, b: Params, rng: np.random.Generator
-) -> dict[str, Value]:
-    """Uniform crossover of aligned decisions (Syswerda 1989).
-
-    A decision that both parents took comes from either with probability 1/2; one that a single
-    parent took comes from that parent; one that neither took is drawn at random.
-    """
-
-    def choose(point: Point) -> Value:
-        parents = [parent for parent in (a, b) if point.name in parent]
-        if not parents:
-            return point.domain.sample(rng)
-        return parents[int(rng.integers(len(parents)))][point.name]
 
     return decide(points, choose)
 

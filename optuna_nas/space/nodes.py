@@ -11,11 +11,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Union
 
 from optuna_nas.errors import SpaceError
 from optuna_nas.graph import GraphBuilder
-from optuna_nas.space.decisions import Params, Point
+from optuna_nas.space.decisions import Params, Point, Value
 
 
 class Node(ABC):
@@ -47,16 +48,58 @@ PLAIN = (bool, int, float, str)  # not NumPy's: hosts and JSON refuse them
 Body = Union[Node, Sequence["Node | Sequence[Any]"]]
 
 
+class Decisions(dict[str, Value]):
+    """Decisions taken, which note in ``read`` each name that is looked up."""
+
+    def __init__(self, params: Params) -> None:
+        super().__init__(params)
+        self.read: list[str] = []
+
+    def __getitem__(self, name: str) -> Value:
+        self.read.append(name)
+        return super().__getitem__(name)
+
+
 @dataclass
 class Emitter:
-    """Where layers go while decisions are read: a builder, the decisions, and a cell's nodes."""
+    """Where layers go while decisions are read.
+
+    Args:
+        builder: Collects the layers.
+        params: The decisions.
+        sources: Nodes of the cell that is being emitted, its input first.
+        governed: For each decision, the layers it has a say in: positions of the first and behind
+            the last among the builder's.
+    """
 
     builder: GraphBuilder
-    params: Params
+    params: Decisions
     sources: tuple[str, ...] = ()
+    governed: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def channels(self, x: str) -> int:
         return self.builder.shapes[x][-1]
+
+    @property
+    def position(self) -> int:
+        """Where the next layer will stand among the builder's."""
+        return len(self.builder.layers)
+
+    def resolve(self, value: Any, path: str) -> tuple[Any, Sequence[str]]:
+        """The value of an attribute, and the names of the decisions that it rests on."""
+        if type(value) in PLAIN:
+            return value, ()
+        start = len(self.params.read)
+        return resolve(value, self.params, path), self.params.read[start:]
+
+    def govern(self, names: Sequence[str], start: int) -> None:
+        """Note that decisions have a say in the layers since ``start``.
+
+        Where there are none, what they decided on shows in the last layer before.
+        """
+        end = len(self.builder.layers)
+        for name in names:
+            self.governed.setdefault(name, []).append((min(start, end - 1), end))
 
 
 def check_name(name: object, kind: str) -> None:
@@ -87,6 +130,10 @@ def is_value(value: Any) -> bool:
     return isinstance(value, Node) or type(value) in PLAIN
 
 
+def _holds_node(value: Any) -> bool:
+    return any(map(_holds_node, value)) if isinstance(value, tuple) else isinstance(value, Node)
+
+
 def value_points(value: Any, path: str) -> tuple[Point, ...]:
     """Decisions in an attribute of a layer."""
     if isinstance(value, tuple):
@@ -96,6 +143,8 @@ def value_points(value: Any, path: str) -> tuple[Point, ...]:
 
 def resolve(value: Any, params: Params, path: str) -> Any:
     """The value of an attribute once decisions are taken."""
+    if type(value) in PLAIN:
+        return value
     if isinstance(value, tuple):
         return tuple(resolve(item, params, path) for item in value)
     return value.value(params, path) if isinstance(value, Node) else value
@@ -129,6 +178,10 @@ class Channels(Node):
     def value(self, params: Params, path: str) -> Any:
         return self  # how many channels come in is known to the layer
 
+    def of(self, channels: int) -> int:
+        """How many these are where ``channels`` come in."""
+        return max(1, round(channels * self.factor))
+
 
 @dataclass(frozen=True)
 class Layer(Node):
@@ -141,13 +194,26 @@ class Layer(Node):
         return tuple(p for value in self.attributes.values() for p in value_points(value, path))
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
-        attributes = {}
-        for key, value in self.attributes.items():
-            resolved = resolve(value, emitter.params, path)
-            if isinstance(resolved, Channels):
-                resolved = max(1, round(emitter.channels(x) * resolved.factor))
-            attributes[key] = resolved
-        return emitter.builder.add(self.op, attributes, [x], name=f"{path}{self.op}")
+        attributes: Mapping[str, Any] = self.attributes
+        names: Sequence[str] = ()
+        key: object = id(self)
+        if self._open:
+            values, names = emitter.resolve(tuple(attributes.values()), path)
+            channels = emitter.channels(x)
+            attributes = {
+                k: v.of(channels) if isinstance(v, Channels) else v
+                for k, v in zip(attributes, values, strict=True)
+            }
+            key = (id(self), repr(attributes))  # 1, 1.0 and True differ
+        added = emitter.builder.add(self.op, attributes, (x,), name=f"{path}{self.op}", key=key)
+        if names:
+            emitter.govern(names, emitter.position - 1)
+        return added
+
+    @cached_property
+    def _open(self) -> bool:
+        """Whether attributes are known only once decisions are taken."""
+        return any(_holds_node(value) for value in self.attributes.values())
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from optuna_nas.errors import (
     InfeasibleSpaceError,
     SpaceError,
 )
-from optuna_nas.graph import ArchitectureGraph, GraphBuilder
+from optuna_nas.graph import ArchitectureGraph, GraphBuilder, LayerTemplates
 from optuna_nas.space import edits
 from optuna_nas.space.counting import count
+from optuna_nas.space.crossover import cross_points, crossover_of
 from optuna_nas.space.decisions import (
     Categorical,
     Domain,
@@ -31,7 +32,7 @@ from optuna_nas.space.decisions import (
 )
 from optuna_nas.space.genotype import Genotype
 from optuna_nas.space.names import TRAINING, check_names, check_training
-from optuna_nas.space.nodes import Body, Emitter, Node, Scope, as_node
+from optuna_nas.space.nodes import Body, Decisions, Emitter, Node, Scope, as_node
 from optuna_nas.space.serialization import from_state, to_state
 
 LOGITS = "logits"
@@ -102,6 +103,7 @@ class SearchSpace:
         check_training(network, settings)
         # Drawing, mutating and building ask for the same few graphs in a row.
         self._graph = lru_cache(maxsize=512)(self._build_graph)
+        self._templates = LayerTemplates()
 
     # --- genotypes ---------------------------------------------------------------------------
 
@@ -169,13 +171,25 @@ class SearchSpace:
         """
         return self._draw(lambda: edits.mutate(self.points, genotype.params, rng))
 
-    def crossover(self, a: Genotype, b: Genotype, rng: np.random.Generator) -> Genotype:
+    def crossover(
+        self, a: Genotype, b: Genotype, rng: np.random.Generator, kind: str = "uniform"
+    ) -> Genotype:
         """A feasible genotype that takes each aligned decision from either parent.
+
+        Args:
+            a: First parent.
+            b: Second parent.
+            rng: Source of randomness.
+            kind: "uniform" (each decision from either parent), "two-point" (those between two cuts
+                from the second) or "subtree" (those of one stage, block, branch or copy of a
+                repetition from the second).
 
         Raises:
             InfeasibleSpaceError: Many draws found no feasible child.
+            ValueError: There is no such kind.
         """
-        return self._draw(lambda: edits.crossover(self.points, a, b, rng))
+        crossover = crossover_of(kind)
+        return self._draw(lambda: cross_points(self.points, a, b, rng, crossover))
 
     @cached_property
     def size(self) -> int | float:
@@ -215,16 +229,40 @@ class SearchSpace:
                 "space.genotype(params).",
                 genotype,
             )
+        return self._built(genotype)[0]
+
+    def governed(self, genotype: Genotype) -> dict[str, tuple[str, ...]]:
+        """Names of the layers of `graph` that each decision had a say in, dead layers included.
+
+        A decision says what its layers are, or that they are there. One that is not listed left
+        something out. One that added no layers but passed its input on governs the layer before.
+
+        Raises:
+            GenotypeError: The genotype is not one of this space.
+            InfeasibleArchitectureError: Its shapes do not fit, or it passes a limit of the space.
+        """
+        graph, emitter = self._built(genotype)
+        layers = emitter.builder.layers
+        names = [layer.name if layer.name in graph.shapes else None for layer in layers]
+        return {
+            name: tuple(n for start, end in spans for n in names[start:end] if n is not None)
+            for name, spans in emitter.governed.items()
+        }
+
+    def _built(self, genotype: Genotype) -> tuple[ArchitectureGraph, Emitter]:
         result = self._graph(genotype)
         if isinstance(result, InfeasibleArchitectureError):
             raise result.with_traceback(None)
         return result
 
-    def _build_graph(self, genotype: Genotype) -> ArchitectureGraph | InfeasibleArchitectureError:
+    def _build_graph(
+        self, genotype: Genotype
+    ) -> tuple[ArchitectureGraph, Emitter] | InfeasibleArchitectureError:
         self._check(genotype)
-        builder = GraphBuilder(self.input_shape)
+        builder = GraphBuilder(self.input_shape, templates=self._templates)
+        emitter = Emitter(builder, Decisions(genotype))
         try:
-            x = self._body.emit(Emitter(builder, genotype), "", "input") or "input"
+            x = self._body.emit(emitter, "", "input") or "input"
             if len(builder.shapes[x]) != 1:
                 raise InfeasibleArchitectureError(
                     f"The body of space {self.name!r} ends in the shape {builder.shapes[x]}; end "
@@ -241,7 +279,7 @@ class SearchSpace:
                     )
         except InfeasibleArchitectureError as error:
             return error  # so that the cache keeps failures too
-        return graph
+        return graph, emitter
 
     def _check(self, genotype: Genotype) -> None:
         known = self.genotype(genotype)

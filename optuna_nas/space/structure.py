@@ -15,7 +15,6 @@ from optuna_nas.space.nodes import (
     Scope,
     as_node,
     check_name,
-    resolve,
     value_points,
 )
 
@@ -23,10 +22,13 @@ MERGES = ("add", "concatenate", "multiply")
 
 
 def _merge(emitter: Emitter, path: str, merge: Any, outputs: list[str]) -> str:
-    operation = resolve(merge, emitter.params, path)
     if len(outputs) == 1:
         return outputs[0]
-    return emitter.builder.add(operation, {}, outputs, name=f"{path}{operation}")
+    operation, names = emitter.resolve(merge, path)
+    merged = emitter.builder.add(operation, {}, outputs, name=f"{path}{operation}", key=operation)
+    if names:
+        emitter.govern(names, emitter.position - 1)
+    return merged
 
 
 def _check_merge(kind: str, merge: Any) -> None:
@@ -68,8 +70,11 @@ class Repeat(Node):
         prefix = f"{path}{self.name}/"
         fixed = self.low == self.high
         depth = self.high if fixed else int(emitter.params[f"{prefix}depth"])
+        start = emitter.position
         for i in range(depth):
             x = self.body.emit(emitter, f"{prefix}{i}/", x) or x
+        if not fixed:
+            emitter.govern((f"{prefix}depth",), start)
         return x
 
 
@@ -191,9 +196,12 @@ class Subset(Node):
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
         chosen = str(emitter.params[path + self.name]).split("+")
+        start = emitter.position
         emitted = (self.options[k].emit(emitter, f"{path}{self.name}/{k}/", x) for k in chosen)
         outputs = [output for output in emitted if output is not None]
-        return _merge(emitter, path, self.merge, outputs) if outputs else None
+        merged = _merge(emitter, path, self.merge, outputs) if outputs else None
+        emitter.govern((path + self.name,), start)
+        return merged
 
 
 @dataclass(frozen=True)
@@ -213,7 +221,7 @@ class Edge(Node):
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
         if not emitter.sources:
             raise SpaceError(f"Edge at {path!r} stands outside of a Cell; put it into one.", self)
-        source = resolve(self.source, emitter.params, path)
+        source, names = emitter.resolve(self.source, path)
         if isinstance(source, bool) or not isinstance(source, int):
             raise SpaceError(f"Edge at {path!r}: source must be an int, got {source!r}.", source)
         if not 0 <= source < len(emitter.sources):
@@ -222,7 +230,10 @@ class Edge(Node):
                 "before it (0 is the cell's input).",
                 source,
             )
+        start = emitter.position
         emitted: str | None = self.body.emit(emitter, path, emitter.sources[source])
+        if names:
+            emitter.govern(names, start)
         return emitted
 
 

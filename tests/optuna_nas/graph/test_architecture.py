@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from optuna_nas.errors import InfeasibleArchitectureError, OperationError
@@ -9,6 +11,7 @@ from optuna_nas.graph import (
     ArchitectureGraph,
     GraphBuilder,
     LayerSpec,
+    LayerTemplates,
     Operation,
     get_operation,
     operations,
@@ -291,3 +294,39 @@ def test_attributes_are_checked(op: str, attributes: dict[str, object], message:
 
 def test_attributes_in_keras_shorthand() -> None:
     assert single("zero_padding2d", (3, 3, 1), padding=(1, 2)).output_shape == (5, 7, 1)
+
+
+def test_a_layer_known_by_its_key_is_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "_OPERATIONS", dict(operations._OPERATIONS))
+    asked: list[int] = []
+
+    def shape(_: object, inputs: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+        asked.append(1)
+        return inputs[0]
+
+    register_operation(Operation("counted", shape))
+    templates = LayerTemplates()
+    for _ in range(2):
+        b = GraphBuilder((4,), templates=templates)
+        x = b.add("counted", {"a": 1}, ["input"], key="k")
+        y = b.add("counted", {"a": 1}, [x], key="k")
+        assert [layer.name for layer in b.layers] == ["input", "counted", "counted_1"]
+        assert b.layers[1].attributes is b.layers[2].attributes
+        assert b.layers[2].inputs == (x,)
+        assert b.shapes[y] == (4,)
+    assert len(asked) == 1
+    b = GraphBuilder((5,), templates=templates)  # another shape comes in
+    b.add("counted", {"a": 1}, ["input"], key="k")
+    b.add("counted", {"a": 1}, ["input"])  # no key
+    assert len(asked) == 3
+    register_operation(Operation("counted", lambda _, __: (9,)), replace=True)
+    b = GraphBuilder((4,), templates=templates)
+    assert b.shapes[b.add("counted", {"a": 1}, ["input"], key="k")] == (9,)
+
+
+def test_templates_stay_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LayerTemplates, "MAX_SIZE", 3)
+    b = GraphBuilder((4,), templates=(templates := LayerTemplates()))
+    for units in range(1, 10):
+        b.add("dense", {"units": units}, ["input"], key=units)
+        assert len(templates) <= 3

@@ -59,12 +59,12 @@ def test_only_free_decisions_change():
 
 
 @given(a=spaces, b=spaces, seed=seeds)
-def test_crossover_keeps_the_decisions_of_the_first_parent(a, b, seed):
+def test_crossover_holds_the_decisions_of_both_parents(a, b, seed):
     rng = np.random.default_rng(seed)
     encoding = ParameterEncoding()
     parents = encoding.random(a, rng), encoding.random(b, rng)
     child = encoding.crossover(*parents, rng)
-    assert child.keys() == parents[0].keys()
+    assert child.keys() == parents[0].keys() | parents[1].keys()
     assert all(child[n] in [p[n] for p in parents if n in p] for n in child)
 
 
@@ -196,3 +196,40 @@ def test_a_known_canonical_id_is_not_computed_again():
     canonical = NB201.graph(NB201.genotype(params)).canonical_id
     assert list(encoding.identities(params)) == list(encoding.identities(params, canonical))
     assert list(encoding.identities(params)) != list(encoding.identities(params, "another"))
+
+
+def test_candidates_are_completed_as_far_as_it_is_known():
+    many = {"depth": IntegerRange(1, 3), "op0": Categorical("ab"), "op1": Categorical("ab")}
+    encoding = ParameterEncoding()
+    everything = encoding.complete({"depth": 1}, many, np.random.default_rng(0))
+    assert everything.keys() == many.keys()
+    encoding.learn({"depth": 1, "op0": "a"})
+    encoding.learn({"depth": 2, "op0": "b", "op1": "a"})
+    rng = np.random.default_rng(0)
+    assert encoding.complete({"depth": 1, "op0": "a", "op1": "b"}, many, rng) == {
+        "depth": 1,
+        "op0": "a",
+    }
+    drawn = [encoding.complete({"depth": 2, "op0": "a"}, many, rng) for _ in range(30)]
+    assert {frozenset(d) for d in drawn} == {frozenset(many)}
+    assert {d["op1"] for d in drawn} == {"a", "b"}
+    assert encoding.complete({"depth": 2, "op0": "a"}, {}, rng) == {"depth": 2, "op0": "a"}
+
+
+def test_a_space_knows_what_exists():
+    space = SearchSpace(
+        "rows",
+        input_shape=(8, 8, 3),
+        classes=4,
+        body=[
+            Repeat("layer", 1, 3, body=Choice("block", {"conv": conv(8, 3), "skip": identity()})),
+            global_average_pooling(),
+        ],
+    )
+    encoding, rng = SpaceEncoding(space), np.random.default_rng(0)
+    whole = {**encoding.random(space.distributions(), rng), "layer/depth": 3}
+    free = {**space.distributions(), "rate": FloatRange(0.0, 1.0)}
+    complete = encoding.complete({**whole, "layer/depth": 2}, free, rng)
+    assert set(complete) == {"layer/depth", "layer/0/block", "layer/1/block", "rate"}
+    assert complete == encoding.complete(complete, free, rng)
+    assert space.genotype(complete)
