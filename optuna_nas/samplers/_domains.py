@@ -42,6 +42,18 @@ def distribution_of(domain: Domain) -> BaseDistribution:
     return FloatDistribution(domain.low, domain.high, log=domain.log, step=domain.step)
 
 
+def same(a: BaseDistribution, b: BaseDistribution) -> bool:
+    """Whether two distributions have the same domain.
+
+    To Optuna the choices (0, 1) and (False, True) are equal, and it takes long to compare them.
+    """
+    if isinstance(a, CategoricalDistribution) and isinstance(b, CategoricalDistribution):
+        if [*map(type, a.choices)] != [*map(type, b.choices)]:
+            return False
+        return a.choices == b.choices or a == b  # NaN equals itself only to Optuna
+    return a is b or a == b
+
+
 def draw(distribution: BaseDistribution, rng: np.random.Generator) -> Value:
     """A random value of a distribution."""
     return within(distribution, domain_of(distribution).sample(rng))

@@ -16,7 +16,7 @@ from optuna_nas._optuna import (
     record_of,
     violation_of,
 )
-from optuna_nas.samplers._domains import domain_of
+from optuna_nas.samplers._domains import domain_of, same
 from optuna_nas.search import Encoding, Fitness, Individual, Memory, Strategy
 from optuna_nas.search.encoding import Params
 from optuna_nas.search.fitness import Evidence, loss_of
@@ -57,7 +57,7 @@ class StudyHistory:
     def domain(self, name: str, distribution: BaseDistribution) -> Domain:
         """The domain of a distribution, from memory where it is the latest of its name."""
         known = self._known.get(name)
-        if known is not None and (known[1] is distribution or known[1] == distribution):
+        if known is not None and same(known[1], distribution):
             return known[2]
         return domain_of(distribution)
 
@@ -115,27 +115,28 @@ class StudyHistory:
                 continue
             identity = self._identity(trial.params, record_of(trial).canonical_id)
             self.memory.archive.finish(trial.number, identity)
-            self._learn_distributions(trial)
             if trial.state != TrialState.FAIL:
                 # A failed trial may have stopped before it asked for all of its parameters.
                 self.memory.encoding.learn(trial.params)
-            individuals.append(self._individual(trial, identity))
+            age = _age(trial)
+            domains, fitness = self._domains_of(trial, age), self._fitness(trial)
+            individuals.append(
+                Individual(age, trial.params, domains, fitness, identity, note_of(trial))
+            )
         self.strategy.observe(individuals, self.memory)
 
     def _identity(self, params: Params, canonical_id: str | None = None) -> Hashable:
         return next(self.memory.encoding.identities(params, canonical_id))
 
-    def _learn_distributions(self, trial: FrozenTrial) -> None:
-        age = _age(trial)
+    def _domains_of(self, trial: FrozenTrial, age: Age) -> dict[str, Domain]:
+        """The domains a trial had, which from now on are the known ones, unless it is old."""
+        domains = {}
         for name, distribution in trial.distributions.items():
+            domains[name] = domain = self.domain(name, distribution)
             known = self._known.get(name)
             if known is None or known[0] < age:
-                self._known[name] = (age, distribution, self.domain(name, distribution))
-
-    def _individual(self, trial: FrozenTrial, identity: Hashable) -> Individual:
-        domains = {name: self.domain(name, d) for name, d in trial.distributions.items()}
-        fitness = self._fitness(trial)
-        return Individual(_age(trial), trial.params, domains, fitness, identity, note_of(trial))
+                self._known[name] = (age, distribution, domain)
+        return domains
 
     def _fitness(self, trial: FrozenTrial) -> Fitness:
         violation = violation_of(trial)

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_nas._optuna import (
     bind_space,
     fail_trial,
+    fixed_by_sampler,
     planned_params,
     save_constraints,
     save_note,
@@ -118,7 +119,7 @@ class StrategySampler(BaseSampler):
             return {}
         with self._lock:
             history = self._history(study, trial)
-            fixed = planned_params(trial)
+            fixed = {**fixed_by_sampler(study), **planned_params(trial)}
             free = {n: d for n, d in search_space.items() if n not in fixed}
             domains = {n: history.domain(n, d) for n, d in free.items()}
             request = Request(trial.number, domains, fixed, self._rng)

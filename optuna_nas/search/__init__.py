@@ -9,7 +9,11 @@ from optuna_nas.search.deduplication import unknown
 from optuna_nas.search.encoding import Encoding, ParameterEncoding, SpaceEncoding
 from optuna_nas.search.evolution import EvolutionSettings, RegularizedEvolution
 from optuna_nas.search.fitness import Evidence, Fitness
+from optuna_nas.search.local_search import LocalSearch
+from optuna_nas.search.policy import PolicyGradient
 from optuna_nas.search.population import Individual, Population
+from optuna_nas.search.predictor import Predictor, PredictorSettings
+from optuna_nas.search.rewards import absolute_reward, cubic_reward, soft_reward
 from optuna_nas.search.selection import tournament
 from optuna_nas.search.strategy import Memory, Proposal, Request, Strategy
 
@@ -20,14 +24,21 @@ __all__ = [
     "EvolutionSettings",
     "Fitness",
     "Individual",
+    "LocalSearch",
     "Memory",
     "ParameterEncoding",
+    "PolicyGradient",
     "Population",
+    "Predictor",
+    "PredictorSettings",
     "Proposal",
     "RegularizedEvolution",
     "Request",
     "SpaceEncoding",
     "Strategy",
+    "absolute_reward",
+    "cubic_reward",
+    "soft_reward",
     "tournament",
     "unknown",
 ]

@@ -40,5 +40,6 @@ def unknown(
         step = memory.encoding.mutate(candidate, request.domains, free, request.rng)
         if step is None:
             break
-        candidate = step
+        candidate = memory.encoding.complete(step, request.domains, request.rng)
+        candidate.update(request.fixed)
     return first

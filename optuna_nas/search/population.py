@@ -1,9 +1,8 @@
-"""The population of aging evolution: the youngest individuals, whatever their fitness."""
+"""The population of an evolution: which individuals can become parents."""
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +43,27 @@ class Individual:
 
 
 class Population:
-    """The `capacity` youngest individuals, oldest first.
+    """At most `capacity` individuals, oldest first.
 
-    Age is the order of completion (asynchronous evaluation, Real et al. 2019), not of arrival
-    here: individuals may be added in any order, and the same individuals make the same population.
+    Individuals are let in by the order of their age, and whenever there is no room, one goes. Age
+    is the order of completion (asynchronous evaluation, Real et al. 2019), not of arrival here: for
+    an individual that arrives late, the younger ones are taken back, with all that their entry
+    caused, and let in again after it. So the same individuals make the same population, whatever
+    the order and the groups in which they are added. A late arrival costs as many steps as it is
+    late; what can be taken back is kept, so memory is linear in the individuals that were added.
+
+    Args:
+        capacity: Most members.
+        removal: Says who goes, by position, when the population holds one too many. It has to
+            follow from the members alone. The oldest goes where it is left out.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, removal: Callable[[Population], int] | None = None) -> None:
         self.capacity = capacity
+        self._removal = removal
         self._members: list[Individual] = []
+        # By age: who came, and who went for it from where (None while there was room).
+        self._entries: list[tuple[Individual, tuple[int, Individual] | None]] = []
         self._ranks: NDArray[np.int64] | None = None
 
     @property
@@ -62,12 +73,32 @@ class Population:
     def __len__(self) -> int:
         return len(self._members)
 
-    def add(self, individual: Individual) -> None:
-        """Let one in; the oldest goes where there is no room."""
-        insort(self._members, individual, key=lambda member: member.age)
-        if len(self._members) > self.capacity:
-            del self._members[0]
+    def add(self, *individuals: Individual) -> None:
+        """Let some in, in any order."""
+        newcomers = list(individuals)
+        first = min((one.age for one in newcomers), default=None)
+        while first is not None and self._entries and self._entries[-1][0].age > first:
+            newcomers.append(self._take_back())
+        for newcomer in sorted(newcomers, key=lambda one: one.age):
+            self._let_in(newcomer)
+
+    def _let_in(self, newcomer: Individual) -> None:
+        self._members.append(newcomer)
         self._ranks = None
+        gone = None
+        if len(self._members) > self.capacity:
+            position = 0 if self._removal is None else self._removal(self)
+            gone = position, self._members.pop(position)
+            self._ranks = None
+        self._entries.append((newcomer, gone))
+
+    def _take_back(self) -> Individual:
+        newcomer, gone = self._entries.pop()
+        if gone is not None:
+            self._members.insert(*gone)
+        self._members.pop()
+        self._ranks = None
+        return newcomer
 
     @property
     def ranks(self) -> NDArray[np.int64]:

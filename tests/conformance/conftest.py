@@ -1,5 +1,5 @@
-"""Optuna's own suites, run on our samplers: let pytest explain their bare asserts."""
+"""Let pytest explain the bare asserts of Optuna's suites and of ours."""
 
 import pytest
 
-pytest.register_assert_rewrite("optuna.testing.pytest_samplers")
+pytest.register_assert_rewrite("optuna.testing.pytest_samplers", "optuna_nas.testing")

@@ -1,4 +1,4 @@
-"""Our samplers pass the conformance suites that Optuna ships."""
+"""Regularised evolution passes the conformance suites that Optuna ships."""
 
 from __future__ import annotations
 
@@ -19,6 +19,16 @@ SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
     "default": RegularizedEvolutionSampler,
     "breeding": lambda: RegularizedEvolutionSampler(
         population_size=3, tournament_size=2, n_startup_trials=1, crossover_probability=0.5
+    ),
+    "elitist": lambda: RegularizedEvolutionSampler(
+        population_size=3,
+        tournament_size=2,
+        replacement=False,
+        removal=0.5,
+        n_startup_trials=1,
+        crossover_probability=0.5,
+        crossover="subtree",
+        mutation_rate=0.5,
     ),
 }
 

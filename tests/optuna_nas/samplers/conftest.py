@@ -1,5 +1,5 @@
-"""Let pytest explain the bare asserts of our own suite."""
+"""Let pytest explain the bare asserts of our own suites."""
 
 import pytest
 
-pytest.register_assert_rewrite("optuna_nas.testing.samplers")
+pytest.register_assert_rewrite("optuna_nas.testing")

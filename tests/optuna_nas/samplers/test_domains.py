@@ -11,7 +11,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from optuna_nas.samplers._domains import distribution_of, domain_of, draw
+from optuna_nas.samplers._domains import distribution_of, domain_of, draw, same
 
 distributions = st.one_of(
     st.lists(st.sampled_from(["a", 1, 2.5, None, False]), min_size=1, unique=True).map(
@@ -76,3 +76,23 @@ def test_other_distributions_are_refused():
 
     with pytest.raises(TypeError, match="Odd"):
         domain_of(Odd())
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (CategoricalDistribution(("a", 1)), CategoricalDistribution(("a", 1)), True),
+        (CategoricalDistribution((0, 1)), CategoricalDistribution((False, True)), False),
+        (CategoricalDistribution((1, 2)), CategoricalDistribution((1.0, 2)), False),
+        (CategoricalDistribution((1, 2)), CategoricalDistribution((1,)), False),
+        (CategoricalDistribution((float("nan"),)), CategoricalDistribution((float("nan"),)), True),
+        (IntDistribution(1, 9), IntDistribution(1, 9), True),
+        (IntDistribution(1, 9), IntDistribution(1, 9, log=True), False),
+        (IntDistribution(1, 9), FloatDistribution(1, 9), False),
+        (IntDistribution(1, 9), CategoricalDistribution((1, 9)), False),
+    ],
+)
+def test_same_distributions(a, b, expected):
+    assert same(a, b) is expected
+    assert same(b, a) is expected
+    assert same(a, a)

@@ -199,6 +199,90 @@ def test_partial_fixed_sampler_varies_the_rest():
     assert len({tuple(params.values()) for params in late}) > 50
 
 
+def test_partial_fixed_sampler_repeats_nothing():
+    def pairs(trial: Trial) -> float:
+        return float(sum(trial.suggest_categorical(f"edge{i}", (0, 1, 2, 3)) for i in range(3)))
+
+    sampler = evolution(n_startup_trials=5)
+    study = create_study(sampler)
+    study.optimize(pairs, n_trials=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.sampler = optuna.samplers.PartialFixedSampler({"edge0": 3}, sampler)
+    study.enqueue_trial({"edge0": 1, "edge1": 2})  # wins over the sampler
+    study.optimize(pairs, n_trials=11)
+    assert study.trials[10].params["edge0"] == 1
+    known = {tuple(trial.params.values()) for trial in study.trials[:10]}
+    late = [tuple(trial.params.values()) for trial in study.trials[11:]]
+    assert {edge0 for edge0, *_ in late} == {3}
+    assert len({*known, *late}) == len(known) + 10
+
+
+def test_references_become_parents():
+    good = {f"edge{i}": 3 for i in range(6)} | {"edge0": 0}
+    study = create_study(evolution(n_startup_trials=3, tournament_size=20))
+    for _ in range(2):
+        study.enqueue_trial(good)
+    study.add_trial(
+        optuna.create_trial(
+            params=dict.fromkeys(good, 0),
+            distributions={
+                name: optuna.distributions.CategoricalDistribution((0, 1, 2, 3)) for name in good
+            },
+            value=0.0,
+        )
+    )
+    study.optimize(edges, n_trials=3)
+    child = study.trials[3].params
+    assert sum(child[name] != good[name] for name in good) == 1
+
+
+def test_score_warms_the_start_up_and_its_failures_end_nothing():
+    def score(params: dict) -> float:
+        if params["edge5"] == 0:
+            raise RuntimeError("no network")
+        return -float(sum(params.values()))
+
+    study = create_study(evolution(n_startup_trials=12, score=score, n_candidates=10))
+    study.optimize(edges, n_trials=12)  # of the first trial nobody knows the parameters beforehand
+    sums = [trial.value for trial in study.trials[1:]]
+    assert np.mean(sums) < 6  # 9 without a score
+    assert all(trial.params["edge5"] > 0 for trial in study.trials[1:])
+
+
+def test_known_objectives_spread_over_the_cheap_objective():
+    def width(params: dict) -> float:
+        return float(sum(params[f"width{i}"] for i in range(params["depth"])))
+
+    def objective(trial: Trial) -> tuple[float, float]:
+        depth = trial.suggest_int("depth", 1, 4)
+        for i in range(depth):
+            trial.suggest_int(f"width{i}", 1, 16)
+        return -np.log2(width(trial.params)), width(trial.params)  # all are on the front
+
+    gaps = {}
+    for known in (None, {1: width}):
+        sampler = evolution(removal="worst", population_size=30, known_objectives=known)
+        study = create_study(sampler, direction=None, directions=["minimize", "minimize"])
+        study.optimize(objective, n_trials=80)
+        widths = sorted({trial.values[1] for trial in study.trials})
+        gaps[known is not None] = len(widths)
+    assert gaps[True] > gaps[False]
+
+
+def test_known_objectives_have_to_be_of_the_study():
+    study = create_study(evolution(known_objectives={0: lambda params: 0.0}))
+    with pytest.raises(ValueError, match="known_objectives must name some, but not all"):
+        study.optimize(edges, n_trials=1)
+
+
+@pytest.mark.parametrize("removal", ["worst", 0.5])
+def test_elitist_removal_keeps_the_best(removal):
+    study = create_study(evolution(removal=removal))
+    study.optimize(edges, n_trials=60)
+    assert study.best_value >= 16
+
+
 def test_partly_enqueued_trials_vary_only_the_rest():
     study = create_study(evolution())
     study.optimize(edges, n_trials=15)
@@ -249,6 +333,11 @@ def test_without_deduplication_noise_can_be_averaged():
         ({"tournament_size": 2.5}, "tournament_size"),
         ({"n_startup_trials": 0}, "n_startup_trials"),
         ({"crossover_probability": 1.5}, "crossover_probability must be from 0 to 1, got 1.5"),
+        ({"crossover": "three-point"}, "crossover must be one of uniform, two-point, subtree"),
+        ({"mutation_rate": -0.1}, "mutation_rate must be from 0 to 1, got -0.1"),
+        ({"removal": "youngest"}, 'removal must be "oldest", "worst" or the probability'),
+        ({"removal": 1.5}, "removal"),
+        ({"n_candidates": 0}, "n_candidates"),
         ({"seed": -1}, "seed"),
     ],
 )
@@ -333,6 +422,15 @@ def test_space_with_parameters_beside_it_and_some_fixed():
     assert study.best_value > 0.8 * max(
         CHAIN.graph(CHAIN.genotype(trial.params)).params for trial in study.trials
     )
+
+
+@pytest.mark.parametrize("crossover", ["uniform", "two-point", "subtree"])
+def test_space_children_of_two_parents_are_whole_architectures(crossover):
+    sampler = evolution(space=CHAIN, crossover=crossover, crossover_probability=1.0)
+    study = create_study(sampler)
+    study.optimize(size_of, n_trials=25)
+    for trial in study.trials:
+        assert CHAIN.genotype(trial.params).params == trial.params
 
 
 def test_space_resumes_and_works_with_hyperband():
