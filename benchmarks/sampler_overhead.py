@@ -3,7 +3,8 @@
 A study is filled with finished trials of random parameters and values, then some more trials are
 run with an objective that does nothing. Reported are their mean CPU time and their median wall time
 (for disks stall now and then), without the first two, which read the history. NSGA-II
-finds the filled trials marked with generations, as if it had made them.
+finds the filled trials marked with generations, as if it had made them. "With space": the sampler
+knows the declared space, a chain of layers, and builds the network of each candidate.
 
     python benchmarks/sampler_overhead.py --out benchmarks/results/sampler_overhead.md
 """
@@ -17,26 +18,59 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import optuna
+from contest.contenders import our_samplers
 from environment import environment, table, write
 from optuna.distributions import CategoricalDistribution
-from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
-from optuna_nas.samplers import RegularizedEvolutionSampler
+from optuna_nas.space import Choice, SearchSpace, conv, global_average_pooling, separable_conv
 
-SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
-    "ours": lambda: RegularizedEvolutionSampler(seed=0),
-    "Random": lambda: RandomSampler(seed=0),
-    "NSGA-II": lambda: NSGAIISampler(seed=0),
-    "TPE": lambda: TPESampler(seed=0),
+PEERS = {"Random": "RandomSampler", "NSGA-II": "NSGAIISampler", "TPE": "TPESampler"}
+OPERATIONS = {
+    "conv1": conv(8, 1),
+    "conv3": conv(8, 3),
+    "conv5": conv(8, 5),
+    "separable3": separable_conv(8, 3),
+    "separable5": separable_conv(8, 5),
 }
 SPACES = {"6 parameters x 5 choices": (6, 5), "28 parameters x 4 choices": (28, 4)}
+WITH_SPACE = ", with space"
 GENERATION = 50  # NSGA-II's default population
+
+
+def samplers(parameters: int, choices: int) -> dict[str, Callable[[], BaseSampler]]:
+    """Name -> a new sampler."""
+    found: dict[str, Callable[[], BaseSampler]] = {}
+    for title, make in our_samplers().values():
+        found[title] = partial(make, None, 0)
+    for title, make in our_samplers().values():
+        found[f"{title}{WITH_SPACE}"] = partial(make, chain(parameters, choices), 0)
+    for title, kind in PEERS.items():
+        found[title] = partial(getattr(optuna.samplers, kind), seed=0)
+    return found
+
+
+def chain(parameters: int, choices: int) -> SearchSpace:
+    """A space of so many layers, each one of the first operations."""
+    operations = dict(list(OPERATIONS.items())[:choices])
+    layers = [Choice(name, operations) for name in names(parameters)]
+    return SearchSpace(
+        "chain",
+        input_shape=(16, 16, 3),
+        classes=10,
+        body=[conv(8, 3), *layers, global_average_pooling()],
+    )
+
+
+def names(parameters: int) -> list[str]:
+    return [f"parameter{i:02d}" for i in range(parameters)]
 
 
 def filled(storage: BaseStorage, count: int, parameters: int, choices: int, values: int) -> None:
@@ -45,13 +79,12 @@ def filled(storage: BaseStorage, count: int, parameters: int, choices: int, valu
         storage=storage, study_name="study", directions=["minimize"] * values
     )
     rng = np.random.default_rng(0)
-    distributions = {
-        f"parameter{i:02d}": CategoricalDistribution(range(choices)) for i in range(parameters)
-    }
+    operations = tuple(OPERATIONS)[:choices]
+    distributions = {name: CategoricalDistribution(operations) for name in names(parameters)}
     study.add_trials(
         [
             optuna.create_trial(
-                params={name: int(rng.integers(choices)) for name in distributions},
+                params={name: operations[rng.integers(choices)] for name in distributions},
                 distributions=dict(distributions),
                 values=rng.random(values).tolist(),
                 system_attrs={"NSGAIISampler:generation": number // GENERATION},
@@ -68,8 +101,8 @@ class Race:
         self, storage: BaseStorage, sampler: BaseSampler, parameters: int, choices: int
     ) -> None:
         self._study = optuna.load_study(study_name="study", storage=storage, sampler=sampler)
-        self._names = [f"parameter{i:02d}" for i in range(parameters)]
-        self._choices = choices
+        self._names = names(parameters)
+        self._operations = tuple(OPERATIONS)[:choices]
         self._rng = np.random.default_rng(1)
         self._cpu: list[float] = []
         self._wall: list[float] = []
@@ -94,7 +127,7 @@ class Race:
 
     def _objective(self, trial: optuna.Trial) -> list[float]:
         for name in self._names:
-            trial.suggest_categorical(name, range(self._choices))
+            trial.suggest_categorical(name, self._operations)
         return self._rng.random(len(self._study.directions)).tolist()
 
 
@@ -116,7 +149,7 @@ def storages(kind: str, original: Path) -> tuple[BaseStorage, Callable[[], BaseS
 def in_memory(
     sizes: list[int], parameters: int, choices: int, values: int, trials: int
 ) -> Iterator[tuple[str, int, float, float]]:
-    for size, (name, make) in itertools.product(sizes, SAMPLERS.items()):
+    for size, (name, make) in itertools.product(sizes, samplers(parameters, choices).items()):
         storage = InMemoryStorage()
         filled(storage, size, parameters, choices, values)
         # TPE's cost grows with the history, up to seconds a trial: few trials tell it well enough.
@@ -132,7 +165,11 @@ def on_disk(
     with tempfile.TemporaryDirectory() as folder:
         original, copy = storages(kind, Path(folder) / "study")
         filled(original, size, parameters, choices, values)
-        races = {name: Race(copy(), make(), parameters, choices) for name, make in SAMPLERS.items()}
+        races = {
+            name: Race(copy(), make(), parameters, choices)
+            for name, make in samplers(parameters, choices).items()
+            if not name.endswith(WITH_SPACE)  # what the space costs does not depend on the storage
+        }
         for _ in range(trials):  # in turns, so that a slow spell of the disk hits all
             for race in races.values():
                 race.run(1)
@@ -175,12 +212,14 @@ def main() -> None:
 
     sections = []
     for task in dict.fromkeys(result["task"] for result in results):
-        rows = []
-        for name in SAMPLERS:
-            own = [r for r in results if r["task"] == task and r["sampler"] == name]
-            rows.append([name, *(f"{r['cpu_ms']:.2f} / {r['wall_ms']:.2f}" for r in own)])
-        header = ["sampler"]
-        header += [f"{r['storage']} {r['trials']:,}" for r in own]
+        costs: dict[str, dict[str, str]] = {}  # sampler -> column -> cell
+        for r in results:
+            if r["task"] == task:
+                cell = f"{r['cpu_ms']:.2f} / {r['wall_ms']:.2f}"
+                costs.setdefault(r["sampler"], {})[f"{r['storage']} {r['trials']:,}"] = cell
+        columns = list(dict.fromkeys(column for row in costs.values() for column in row))
+        header = ["sampler", *columns]
+        rows = [[name, *(row.get(column, "") for column in columns)] for name, row in costs.items()]
         sections.append(f"## {task}\n\n{table(header, rows)}")
     text = (
         "Marginal cost of a trial after so many: mean CPU / median wall milliseconds, Optuna's own "

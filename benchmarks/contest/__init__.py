@@ -1,0 +1,1 @@
+"""Samplers side by side: tasks, contenders, runs that can be resumed, and tables."""
