@@ -22,7 +22,12 @@ from keras_nas.isolation.errors import describe
 from optuna_nas import spaces
 from optuna_nas.errors import NASError, SpaceError
 from optuna_nas.pruners import LearningCurvePruner
-from optuna_nas.samplers import RegularizedEvolutionSampler
+from optuna_nas.samplers import (
+    LocalSearchSampler,
+    PolicyGradientSampler,
+    PredictorSampler,
+    RegularizedEvolutionSampler,
+)
 from optuna_nas.space import SearchSpace
 
 
@@ -36,7 +41,7 @@ SPACES: dict[str, Mapping[str, Any]] = {
     "nas_bench_201": {"cells": 1},
     "tabular_mlp": {},
 }
-SAMPLERS = ("evolution", "tpe", "nsga2", "random", "gp")
+SAMPLERS = ("evolution", "predictor", "local", "policy", "tpe", "nsga2", "random", "gp")
 PRUNERS = ("none", "learning-curve", "median", "hyperband")
 
 
@@ -124,6 +129,12 @@ def make_sampler(
             space=space,
             seed=seed,
         )
+    if name == "predictor":
+        return PredictorSampler(space=space, seed=seed)
+    if name == "local":
+        return LocalSearchSampler(space=space, seed=seed)
+    if name == "policy":
+        return PolicyGradientSampler(space=space, seed=seed)
     own = (seed + 1_000_003 * done) % 2**32
     if name == "tpe":
         return optuna.samplers.TPESampler(seed=own)

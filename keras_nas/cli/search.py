@@ -77,7 +77,10 @@ def search(
     ] = None,
     sampler: Annotated[
         str,
-        typer.Option(help="evolution, tpe, nsga2, random, gp.", rich_help_panel=_SEARCH),
+        typer.Option(
+            help="evolution, predictor, local, policy, tpe, nsga2, random, gp.",
+            rich_help_panel=_SEARCH,
+        ),
     ] = "evolution",
     pruner: Annotated[
         str,
