@@ -1,8 +1,8 @@
-"""One declared space under Optuna's own samplers, without training: the smallest deep network."""
+"""One declared space under Optuna's samplers and ours, without training."""
 
 import optuna
 
-from optuna_nas.samplers import RegularizedEvolutionSampler
+from optuna_nas.samplers import PredictorSampler, RegularizedEvolutionSampler
 from optuna_nas.spaces import nas_bench_201
 
 space = nas_bench_201(cells=1)
@@ -20,6 +20,7 @@ samplers = {
     "TPE": optuna.samplers.TPESampler(seed=0),
     "NSGA-II": optuna.samplers.NSGAIISampler(seed=0),
     "evolution": RegularizedEvolutionSampler(space=space, seed=0),
+    "predictor": PredictorSampler(space=space, seed=0),
 }
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 for name, sampler in samplers.items():
