@@ -7,7 +7,8 @@ times the median first loss. No method has learned anything from other tasks.
 
     python benchmarks/curves.py --data curves.npz
 
-Domhan's sampler is slow and gets fewer runs; a second table has all methods on just these.
+Domhan's sampler and DeepHyper's, where that is installed, are slow and get fewer runs; a second
+table has all methods on just these.
 """
 
 from __future__ import annotations
@@ -16,28 +17,35 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from environment import environment, table, write
+from learning_curves import deephyper
 from learning_curves.data import Task, load
+from learning_curves.deephyper import DeepHyper
 from learning_curves.domhan import Domhan
+from learning_curves.pooled import Pooled
 from learning_curves.reliability import reliability
 from learning_curves.scores import Scores, score, studies
 
-from optuna_nas.curves import ClosedForm, CurveModel, LastValue, Parametric, Warm
+from optuna_nas.curves import ClosedForm, CurveModel, LastValue, Network, Parametric, Warm
 
 CUTOFFS = (0.1, 0.2, 0.4, 0.6)
 Maker = Callable[[Task], CurveModel]
 
 
-def domhan(task: Task, samples: int) -> Domhan:
-    """The rival with the task's typical start mapped to .1 and its best runs to .9."""
+def ends(task: Task) -> tuple[float, float]:
+    """The losses that rivals who know [0, 1] only see as 0 and 1.
+
+    The task's typical start is at .1, its best runs are at .9: more than a user would know.
+    """
     start = float(np.median(task.losses[:, 0]))
     best = float(np.percentile(task.finals, 2))
     tenth = (start - best) / 8
-    return Domhan(start + tenth, best - tenth, samples=samples)
+    return start + tenth, best - tenth
 
 
 def average(scores: list[Scores]) -> Scores:
@@ -95,7 +103,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="curves.npz")
     parser.add_argument("--runs", type=int, default=40, help="forecast in each study")
     parser.add_argument("--studies", type=int, default=5, help="of each task")
-    parser.add_argument("--slow-runs", type=int, default=4, help="of a study, for slow rivals")
+    parser.add_argument("--slow-runs", type=int, default=4, help="of one study, for slow rivals")
     parser.add_argument("--samples", type=int, default=600, help="of Domhan's sampler; 0: without")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the report (.md) or the numbers (.json)")
@@ -109,6 +117,14 @@ def main() -> None:
         "closed form, 10 finished": (lambda task: Warm(ClosedForm()), 10),
         "closed form, 30 finished": (lambda task: Warm(ClosedForm()), 30),
     }
+    if find_spec("onnxruntime") is not None:
+        ours |= {
+            "network, cold": (lambda task: Network(), 0),
+            "network, 10 finished": (lambda task: Warm(Network()), 10),
+            "network, 30 finished": (lambda task: Warm(Network()), 30),
+            "both, cold": (lambda task: Pooled(ClosedForm(), Network()), 0),
+            "both, 30 finished": (lambda task: Warm(Pooled(ClosedForm(), Network())), 30),
+        }
     rows = compare(tasks, ours, runs=arguments.runs, number=arguments.studies, seed=seed)
     parts = [
         "Log density / mean absolute error / coverage of the 90 % interval / Kendall's tau.",
@@ -122,11 +138,14 @@ def main() -> None:
     results["reliability"] = judged.rows
     if arguments.samples:
         slow: dict[str, tuple[Maker, int]] = {
-            "Domhan et al., MCMC": (lambda task: domhan(task, arguments.samples), 0)
+            "Domhan et al., MCMC": (
+                lambda task: Domhan(*ends(task), samples=arguments.samples),
+                0,
+            )
         }
-        few = compare(
-            tasks, slow | ours, runs=arguments.slow_runs, number=arguments.studies, seed=seed
-        )
+        if deephyper.installed():
+            slow["DeepHyper, MCMC"] = (lambda task: DeepHyper(*ends(task)), 0)
+        few = compare(tasks, slow | ours, runs=arguments.slow_runs, number=1, seed=seed)
         parts += ["## The same few runs for all", report(few)]
         results["few"] = few
     results["environment"] = environment("numpy", "scipy")

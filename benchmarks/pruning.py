@@ -261,12 +261,16 @@ def report(
         rows = [[getattr(o, what) for o in outcomes[name, t, question]] for t in names]
         return np.array(rows, dtype=float)
 
+    references = [name for name in ("none", "learning curve") if name in pruners]
     rows = []
     for name in pruners:
         regret = column(name, "budget", "regret")
-        difference = regret - column(pruners[0], "budget", "regret")
-        against = difference.mean(axis=0)  # tasks are fixed: the repeats are what varies
-        error = against.std(ddof=1) / math.sqrt(len(against)) if len(against) > 1 else math.nan
+        differences = []
+        for reference in references:
+            # The tasks are fixed: the repeats are what varies.
+            against = (regret - column(reference, "budget", "regret")).mean(axis=0)
+            error = against.std(ddof=1) / math.sqrt(len(against)) if len(against) > 1 else math.nan
+            differences.append(f"{against.mean():+.3f} ± {error:.3f}")
         shares = column(name, "first trials", "epochs") / [
             [arguments.trials * task.epochs] for task in tasks
         ]
@@ -275,7 +279,7 @@ def report(
             [
                 name,
                 f"{regret.mean():.3f}",
-                f"{against.mean():+.3f} ± {error:.3f}",
+                *differences,
                 f"{100 * column(name, 'budget', 'lost_best').mean():.1f} %",
                 f"{column(name, 'budget', 'trials').mean():.0f}",
                 f"{shares.mean():.2f}",
@@ -288,13 +292,13 @@ def report(
     yield (
         f"{repeats} repeats on each of {len(tasks)} data sets. Budget: {arguments.budget:g} full "
         f"trainings; first {arguments.trials} trials. Differences with their standard error over "
-        f"repeats, paired, to {pruners[0]!r}. Milliseconds are wall time a report."
+        f"repeats, paired. Milliseconds are wall time a report."
     )
     yield table(
         [
             "pruner",
             "regret at budget",
-            f"minus {pruners[0]}",
+            *(f"minus {reference}" for reference in references),
             "lost its best",
             "trials",
             "first: epochs",

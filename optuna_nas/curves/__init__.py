@@ -9,6 +9,7 @@ from optuna_nas.curves.curve import Curve
 from optuna_nas.curves.extrapolation import METHODS, Extrapolator, extrapolate
 from optuna_nas.curves.last_value import LastValue
 from optuna_nas.curves.model import CurveModel, Predictor
+from optuna_nas.curves.network import Network
 from optuna_nas.curves.parametric import Parametric
 from optuna_nas.curves.posterior import Posterior
 from optuna_nas.curves.warm import Warm
@@ -20,6 +21,7 @@ __all__ = [
     "CurveModel",
     "Extrapolator",
     "LastValue",
+    "Network",
     "Parametric",
     "Posterior",
     "Predictor",

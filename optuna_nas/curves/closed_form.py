@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 FLOOR = 0.01  # least noise, of the curve's range
 NEGLIGIBLE = -7.0  # log weight below the most probable cell's
+# Of merging components: bins of half a scale near the most probable one, all bins, all octaves.
+BINS_EACH, MOST_BINS, MOST_OCTAVES = 32, 512, 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +136,41 @@ def mixture(cells: Cells, logs: Array, widen: float, degrees: int) -> Posterior:
     kept = np.flatnonzero(logs > NEGLIGIBLE)
     weights = np.exp(logs[kept])
     return Posterior(
-        weights / weights.sum(),
-        cells.locations.ravel()[kept],
-        widen * cells.scales.ravel()[kept],
+        *merged(
+            weights / weights.sum(),
+            cells.locations.ravel()[kept],
+            widen * cells.scales.ravel()[kept],
+            degrees,
+        ),
         degrees,
         maximize=False,
     )
+
+
+def merged(
+    weights: Array, locations: Array, scales: Array, degrees: int
+) -> tuple[Array, Array, Array]:
+    """One component for all that are hardly different: some hundred in place of some thousand.
+
+    They are sorted into bins: a factor of 2 in the scale, and half a scale of the location (wider
+    far off, where hardly any weight is). A bin keeps its weight, mean and variance.
+
+    Args:
+        weights: Shape ``(k,)``, positive.
+        locations: Shape ``(k,)``.
+        scales: Shape ``(k,)``, positive.
+        degrees: Degrees of freedom, above 2.
+    """
+    top = weights.argmax()
+    _, octaves = np.frexp(scales / scales[top])
+    places = np.ldexp((locations - locations[top]) / scales[top], 1 - octaves)
+    places = BINS_EACH * np.arcsinh(places / BINS_EACH)
+    bins = np.clip(np.floor(places), -MOST_BINS, MOST_BINS - 1).astype(np.intp) + MOST_BINS
+    bins += 2 * MOST_BINS * np.minimum(octaves - octaves.min(), MOST_OCTAVES)
+    total: Array = np.bincount(bins, weights).astype(np.float64)
+    mean = np.bincount(bins, weights * locations) / np.where(total > 0.0, total, 1.0)
+    # Variances are ν / (ν - 2) scale²; that of the locations within a bin is added.
+    within = ((degrees - 2) / degrees) * (locations - mean[bins]) ** 2
+    square = np.bincount(bins, weights * (scales * scales + within))
+    full = np.flatnonzero(total)
+    return total[full], mean[full], np.sqrt(square[full] / total[full])

@@ -60,6 +60,14 @@ class Curve:
             return self
         return Curve(self.steps[:count], self.losses[:count])
 
+    def up_to(self, step: float) -> Curve:
+        """The curve as it was at `step`; one that went on ends there, by linear interpolation."""
+        before = self.until(step)
+        if len(before) in (0, len(self)) or before.last_step == step:
+            return before
+        loss = np.interp(step, self.steps, self.losses)
+        return Curve(np.append(before.steps, step), np.append(before.losses, loss))
+
     @classmethod
     def read(
         cls, values: ArrayLike, steps: ArrayLike | None, *, maximize: bool, name: str = "values"

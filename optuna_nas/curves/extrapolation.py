@@ -11,6 +11,7 @@ from optuna_nas.curves.closed_form import ClosedForm
 from optuna_nas.curves.curve import Curve
 from optuna_nas.curves.last_value import LastValue
 from optuna_nas.curves.model import CurveModel, Predictor
+from optuna_nas.curves.network import Network
 from optuna_nas.curves.parametric import Parametric
 from optuna_nas.curves.posterior import Posterior
 from optuna_nas.curves.prior import from_peers_alone
@@ -21,6 +22,7 @@ METHODS: Mapping[str, CurveModel] = {
     "last_value": LastValue(),
     "parametric": Parametric(),
     "closed_form": ClosedForm(),
+    "network": Network(),  # needs ONNX Runtime
     "warm": Warm(ClosedForm()),
 }
 DEFAULT = "warm"
@@ -73,7 +75,7 @@ class Extrapolator:
 
         Args:
             peers: Finished and running curves, of any lengths. One is finished when its last step
-                reaches the horizon; points beyond the horizon are ignored.
+                reaches the horizon; what came later only serves to know the value there.
             peer_steps: The steps of each peer; None, or None for a peer, for 1, 2, ..., n.
 
         Raises:
@@ -89,7 +91,7 @@ class Extrapolator:
         curves = []
         for index, (values, steps) in enumerate(zip(peers, peer_steps, strict=True)):
             curve = Curve.read(values, steps, maximize=self._maximize, name=f"peers[{index}]")
-            curve = curve.until(self._horizon)
+            curve = curve.up_to(self._horizon)
             if len(curve) > 0 and not curve.diverged:
                 curves.append(curve)
         self._peers = curves

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import overload
 
 import numpy as np
@@ -128,7 +127,7 @@ class Posterior:
         if self.diverged:
             return float(self.locations[0])
         # A mixture's quantile lies between the smallest and the largest of its components'.
-        standard = _bisect(lambda z: float(student_cdf(np.array([z]), self.degrees)[0]), q)
+        standard = _student_quantile(q, self.degrees)
         ends = self.locations + self.scales * standard
         low, high = float(ends.min()), float(ends.max())
         x = min(max(self.mean, low), high)
@@ -165,13 +164,13 @@ def student_logpdf(z: Array, degrees: int) -> Array:
     return constant - half * np.log1p(z * z / degrees)
 
 
-def _bisect(
-    function: Callable[[float], float], goal: float, low: float = -1e6, high: float = 1e6
-) -> float:
-    """Where an increasing function reaches `goal`, to 12 digits of the interval."""
+@lru_cache(maxsize=256)
+def _student_quantile(q: float, degrees: int) -> float:
+    """Where Student's distribution function reaches `q`, to 12 digits, by bisection."""
+    low, high = -1e6, 1e6
     for _ in range(80):
         middle = 0.5 * (low + high)
-        if function(middle) < goal:
+        if float(student_cdf(np.array([middle]), degrees)[0]) < q:
             low = middle
         else:
             high = middle

@@ -21,10 +21,12 @@ PRIORS = (
     np.array([0.5, 0.5, 0.5]),
     np.array([1.0, 1.0]),
 )
-WIDTHS = np.array([0.4, 0.55, 0.7, 0.85, 1.0, 1.2, 1.5])
+WIDTHS = 1.25 ** np.arange(-6.0, 4.0)
 # A Student-t as wide as the Gaussian of its variance has .82 of its scale; as good as two curves.
-LEAST = -50.0  # log density of a single curve, so that one can't decide the width alone
 WIDTH_PRIOR = -4.0 * np.log(WIDTHS / 0.85) ** 2
+NARROWING = np.arange(-4, 1)  # places in `WIDTHS` that all forecasters move together
+NARROWING_PRIOR = -4.0 * np.log(1.25**NARROWING) ** 2
+LOWEST = 50.0  # log density below the median's that still counts: one curve can't decide alone
 # Pseudo-observations of every forecaster in the stack: the cold one, then the regressions.
 PRIOR_TRUST = np.array([2.0, 1.0, 1.0, 1.0])
 
@@ -151,23 +153,20 @@ class Stack:
         degrees = known[0].degrees
         center = np.array([outcome.summary.center for outcome in known])
         spread = np.array([outcome.summary.spread for outcome in known])
-        width, density = best_width(np.array([outcome.log_densities for outcome in known]).T)
-        widths, logs, regressions = [width], [density], []
+        tables = [np.array([outcome.log_densities for outcome in known]).T]
+        regressions = []
         observed = features(units, last, center, spread)
         for (x, offset, unit), prior in zip(observed, PRIORS, strict=True):
             y = (finals - offset) / unit
             # The robust size of what is left to explain, but not less than a tenth of the mean.
             guess = max(float(np.median(np.abs(y))), 0.1 * float(np.abs(y).mean()), 1e-9)
             regression = Regression.fit(x, y, prior=prior, prior_variance=guess**2)
-            z = (y - regression.held_out_mean) / regression.held_out_scale
-            width, density = best_width(
-                student_logpdf(z / WIDTHS[:, None], degrees) - np.log(WIDTHS)[:, None]
-            )
+            scale = WIDTHS[:, None] * regression.held_out_scale
+            z = (y - regression.held_out_mean) / scale
+            tables.append(student_logpdf(z, degrees) - np.log(scale * unit))
             regressions.append(regression)
-            widths.append(width)
-            logs.append(density - np.log(regression.held_out_scale * unit))
-        trust = stacking(np.stack(logs, axis=1), PRIOR_TRUST)
-        return cls(units, tuple(regressions), tuple(widths), trust, degrees)
+        widths, trust = pool(np.stack(tables))
+        return cls(units, tuple(regressions), tuple(widths.tolist()), trust, degrees)
 
     def predict(self, curve: Curve, cold: Posterior) -> Posterior:
         """The mixture for a new curve at the same step.
@@ -211,42 +210,56 @@ def features(
     change = np.clip((center - last) / units.change, -10.0, 10.0)
     spread = np.maximum(spread, 1e-9 * (units.high - units.low))
     own_change = np.clip((center - last) / spread, -3.0, 3.0)
+    # Where the cold forecast is wide, more is left to explain: weighted least squares.
+    relative = np.sqrt(np.clip(spread / units.change, 1e-3, 1e3))
     return (
-        (np.column_stack([ones, change, level]), last, units.change * ones),
+        (np.column_stack([ones, change, level]) / relative[:, None], last, units.change * relative),
         (np.column_stack([ones, own_change, np.clip(level, -3.0, 3.0)]), center, spread),
         (np.column_stack([ones, level]), last, units.change * ones),
     )
 
 
-def best_width(log_densities: Array) -> tuple[float, Array]:
-    """The factor on a forecaster's scales under which what was held out is most probable.
+def pool(tables: Array) -> tuple[Array, Array]:
+    """Widths and weights of the forecasters.
+
+    First each gets the width of its own that would have forecast best. But forecasts that are right
+    one by one are too wide once they are mixed, so all are then narrowed by one factor: the
+    spread-adjusted linear pool of Gneiting & Ranjan 2013 (https://arxiv.org/abs/1106.1638).
 
     Args:
-        log_densities: Under every factor in `WIDTHS`, shape ``(W, m)``.
+        tables: Log densities of what was held out, by forecaster, width and curve: ``(k, W, m)``.
 
     Returns:
-        The factor and the log densities under it, shape ``(m,)``.
+        Factors on the scales and weights, both of shape ``(k,)``.
     """
-    best = int((np.maximum(log_densities, LEAST).sum(axis=1) + WIDTH_PRIOR).argmax())
-    return float(WIDTHS[best]), log_densities[best]
+    lowest = np.median(tables, axis=(1, 2), keepdims=True) - LOWEST
+    best = (np.maximum(tables, lowest).sum(axis=2) + WIDTH_PRIOR).argmax(axis=1)
+    places = np.maximum(best + NARROWING[:, None], 0)  # (candidates, k)
+    logs = tables[np.arange(len(tables)), places].swapaxes(1, 2)  # (candidates, m, k)
+    highest = logs.max(axis=2, keepdims=True)
+    densities = np.exp(logs - highest)
+    trust = stacking(densities, PRIOR_TRUST)
+    pooled = np.log(densities @ trust[:, :, None]) + highest
+    scores = np.maximum(pooled[:, :, 0], np.median(pooled) - LOWEST).sum(axis=1)
+    chosen = int((scores + NARROWING_PRIOR).argmax())
+    return WIDTHS[places[chosen]], trust[chosen]
 
 
-def stacking(logs: Array, prior: Array, rounds: int = 10) -> Array:
+def stacking(densities: Array, prior: Array, rounds: int = 10) -> Array:
     """Weights of a mixture that maximise the density of what was held out, by EM.
 
     Args:
-        logs: Log densities that every forecaster gave, shape ``(m, k)``.
+        densities: That every forecaster gave, up to a factor a curve; shape ``(..., m, k)``.
         prior: Pseudo-observations of every forecaster, shape ``(k,)``.
         rounds: EM steps.
 
     Returns:
-        Shape ``(k,)``, positive, sum 1.
+        Shape ``(..., k)``, positive, sum 1.
     """
-    densities = np.exp(logs - logs.max(axis=1, keepdims=True))
-    weights: Array = prior / prior.sum()
+    weights: Array = np.broadcast_to(prior / prior.sum(), densities.shape[:-2] + prior.shape)
     for _ in range(rounds):
-        joint = densities * weights
-        joint /= joint.sum(axis=1, keepdims=True)
-        weights = prior + joint.sum(axis=0)
-        weights /= weights.sum()
+        joint = densities * weights[..., None, :]
+        joint /= joint.sum(axis=-1, keepdims=True)
+        weights = prior + joint.sum(axis=-2)
+        weights /= weights.sum(axis=-1, keepdims=True)
     return weights

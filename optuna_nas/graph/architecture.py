@@ -231,11 +231,28 @@ class LayerTemplates(dict[Hashable, "tuple[Operation, Attributes, Shape]"]):
     # Decisions on a continuum make ever new layers.
     MAX_SIZE = 4096
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._layers: dict[Hashable, LayerSpec] = {}
+
     def keep(self, key: Hashable, operation: Operation, attributes: Attributes, to: Shape) -> None:
         """Remember a layer: its operation, complete attributes and output shape."""
         if len(self) >= self.MAX_SIZE:
             self.clear()
         self[key] = operation, attributes, to
+
+    def layer(
+        self, name: str, op: str, attributes: Attributes, inputs: tuple[str, ...]
+    ) -> LayerSpec:
+        """A layer of a template in its place; graphs that have it there share one object."""
+        place = name, inputs, id(attributes)
+        layer = self._layers.get(place)
+        if layer is None:
+            if len(self._layers) >= self.MAX_SIZE:
+                self._layers.clear()
+            # It keeps its attributes, so that their `id` remains their own.
+            layer = self._layers[place] = LayerSpec(name, op, attributes, inputs)
+        return layer
 
 
 class GraphBuilder:
@@ -284,7 +301,7 @@ class GraphBuilder:
             key = (key, *[shapes.get(name) for name in inputs])
             known = self._templates.get(key)
             if known is not None and known[0] is operation:
-                self.layers.append(LayerSpec(unique, op, known[1], tuple(inputs)))
+                self.layers.append(self._templates.layer(unique, op, known[1], tuple(inputs)))
                 shapes[unique] = known[2]
                 return unique
         layer = LayerSpec(unique, op, operation.attributes(attributes), tuple(inputs))
@@ -304,6 +321,8 @@ class GraphBuilder:
         for layer in reversed(self.layers):
             if layer.name in read:
                 read.update(layer.inputs)
-        layers = [layer for layer in self.layers if layer.name in read]
-        shapes = {layer.name: self.shapes[layer.name] for layer in layers}
+        layers, shapes = self.layers, self.shapes
+        if len(read) < len(layers):
+            layers = [layer for layer in layers if layer.name in read]
+            shapes = {layer.name: shapes[layer.name] for layer in layers}
         return ArchitectureGraph(layers, output, shapes=shapes)

@@ -25,7 +25,7 @@ from optuna_nas.pruners._study_curves import LossCurve, StudyCurves
 Array = NDArray[np.float64]
 
 KAPPA = 1.0  # of the rate rule: how many fresh trials this one has to be worth
-HIGHEST_THRESHOLD = 0.2  # of the rate rule: early on, a study has seen too little for more
+HIGHEST_THRESHOLD = 0.1  # of the rate rule: early on, a study has seen too little for more
 LOWEST_THRESHOLD = 0.005  # of the rate rule: smaller probabilities are matters of the model's tails
 FEWEST_REPORTS = 3
 WARMUP = 0.08  # share of the horizon
@@ -39,7 +39,7 @@ class LearningCurvePruner(BasePruner):
     than the best so far is below a threshold. Unless a fixed one is given the threshold is what
     the steps left are worth::
 
-        threshold = steps_left / steps_spent,  but from 0.005 to 0.2
+        threshold = steps_left / steps_spent,  but from 0.005 to 0.1
 
     where ``steps_spent`` is the sum over all finished trials. So many steps have given one best
     trial, so in the steps that are left fresh trials promise a new best with about that

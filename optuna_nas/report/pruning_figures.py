@@ -153,7 +153,7 @@ def plot_extrapolation(
     ]
     figure = go.Figure()
     x = np.concatenate([[last], ahead])
-    for low, high in BANDS:
+    for (low, high), opacity in zip(BANDS, (0.2, 0.4), strict=True):
         lower, upper = (
             np.array([one.values[-1], *(p.quantile(q) for p in posteriors)]) for q in (low, high)
         )
@@ -163,7 +163,7 @@ def plot_extrapolation(
             mode="none",
             fill="toself",
             fillcolor=ACCENT,
-            opacity=0.25,
+            opacity=opacity,
             name=f"{100 * (high - low):.0f} % of the probability",
             hoverinfo="skip",
         )

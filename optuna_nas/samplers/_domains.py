@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any
+
 import numpy as np
 from optuna.distributions import (
     BaseDistribution,
@@ -13,14 +16,29 @@ from optuna.distributions import (
 from optuna_nas.space.decisions import Categorical, Domain, FloatRange, IntegerRange, Value
 
 
+class _List(list[Any]):
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+
+class _Dict(dict[Any, Any]):
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+
+_PLAIN = (str, int, float, type(None))
+_KEYS: dict[type, Callable[[Any], Hashable]] = {list: _List, dict: _Dict, set: frozenset}
+
+
 def domain_of(distribution: BaseDistribution) -> Domain:
     """The domain that holds the same values.
 
     Raises:
-        TypeError: If the distribution is of a kind that Optuna itself does not have.
+        TypeError: If the distribution is of a kind that Optuna itself does not have, or if choices
+            are neither hashable nor lists, dictionaries or sets.
     """
     if isinstance(distribution, CategoricalDistribution):
-        return Categorical(_distinct(distribution.choices))
+        return Categorical(tuple(map(hashable, _distinct(distribution.choices))))
     if isinstance(distribution, IntDistribution):
         return IntegerRange(
             distribution.low, distribution.high, distribution.step, distribution.log
@@ -31,6 +49,32 @@ def domain_of(distribution: BaseDistribution) -> Domain:
         f"distribution must be one of Optuna's categorical, int or float distributions, got "
         f"{distribution!r}."
     )
+
+
+def hashable(value: Any) -> Any:
+    """An equal value that can be a key; to Optuna, choices can be lists and dictionaries as well.
+
+    Raises:
+        TypeError: If the value is of another type that is not hashable.
+    """
+    try:
+        hash(value)
+    except TypeError as error:
+        if type(value) in _KEYS:
+            return _KEYS[type(value)](value)
+        raise TypeError(
+            f"choices of a categorical parameter must be hashable, or lists, dictionaries or sets, "
+            f"got {value!r} of type {type(value).__name__}. Suggest a name or a number, and look "
+            "the object up by it."
+        ) from error
+    return value
+
+
+def hashable_params(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters with `hashable` values; themselves where they are, as mostly."""
+    if all(isinstance(value, _PLAIN) for value in params.values()):
+        return params
+    return {name: hashable(value) for name, value in params.items()}
 
 
 def distribution_of(domain: Domain) -> BaseDistribution:

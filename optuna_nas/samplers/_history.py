@@ -16,7 +16,7 @@ from optuna_nas._optuna import (
     record_of,
     violation_of,
 )
-from optuna_nas.samplers._domains import domain_of, same
+from optuna_nas.samplers._domains import domain_of, hashable_params, same
 from optuna_nas.search import Encoding, Fitness, Individual, Memory, Strategy
 from optuna_nas.search.encoding import Params
 from optuna_nas.search.fitness import Evidence, loss_of
@@ -95,9 +95,7 @@ class StudyHistory:
                 continue
             self._open[number] = len(trial.params)
             if number != current and number not in self._proposed:
-                params = planned_params(trial)
-                if params:
-                    self._start(number, params)
+                self._start(number, hashable_params(planned_params(trial)))
         self._next = max(self._next, len(trials))
         if finished:
             self._absorb(finished)
@@ -113,16 +111,15 @@ class StudyHistory:
             if not trial.params:  # it failed before it asked for any
                 self.memory.archive.drop(trial.number)
                 continue
-            identity = self._identity(trial.params, record_of(trial).canonical_id)
+            params = hashable_params(trial.params)
+            identity = self._identity(params, record_of(trial).canonical_id)
             self.memory.archive.finish(trial.number, identity)
             if trial.state != TrialState.FAIL:
                 # A failed trial may have stopped before it asked for all of its parameters.
-                self.memory.encoding.learn(trial.params)
+                self.memory.encoding.learn(params)
             age = _age(trial)
             domains, fitness = self._domains_of(trial, age), self._fitness(trial)
-            individuals.append(
-                Individual(age, trial.params, domains, fitness, identity, note_of(trial))
-            )
+            individuals.append(Individual(age, params, domains, fitness, identity, note_of(trial)))
         self.strategy.observe(individuals, self.memory)
 
     def _identity(self, params: Params, canonical_id: str | None = None) -> Hashable:

@@ -26,7 +26,7 @@ from optuna_nas._optuna import (
     trials_of,
 )
 from optuna_nas.errors import SpaceMismatchError
-from optuna_nas.samplers._domains import distribution_of, draw, within
+from optuna_nas.samplers._domains import distribution_of, draw, hashable_params, within
 from optuna_nas.samplers._history import StudyHistory, maximized
 from optuna_nas.search import ParameterEncoding, Request, SpaceEncoding, Strategy
 from optuna_nas.space import SearchSpace
@@ -49,6 +49,7 @@ class StrategySampler(BaseSampler):
         constraints_func: Maps a finished trial to constraint values; positive ones are violations.
 
     Raises:
+        TypeError: If the space is none.
         ValueError: If the seed is no integer of at least 0.
     """
 
@@ -62,6 +63,8 @@ class StrategySampler(BaseSampler):
     ) -> None:
         if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
             raise ValueError(f"seed must be an integer of at least 0, or None, got {seed!r}.")
+        if space is not None and not isinstance(space, SearchSpace):
+            raise TypeError(f"space must be a SearchSpace, or None, got {space!r}.")
         self._make_strategy = make_strategy
         self._space = space
         self._space_distributions: dict[str, BaseDistribution] = {}
@@ -119,7 +122,7 @@ class StrategySampler(BaseSampler):
             return {}
         with self._lock:
             history = self._history(study, trial)
-            fixed = {**fixed_by_sampler(study), **planned_params(trial)}
+            fixed = hashable_params({**fixed_by_sampler(study), **planned_params(trial)})
             free = {n: d for n, d in search_space.items() if n not in fixed}
             domains = {n: history.domain(n, d) for n, d in free.items()}
             request = Request(trial.number, domains, fixed, self._rng)

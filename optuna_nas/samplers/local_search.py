@@ -38,7 +38,8 @@ class LocalSearchSampler(StrategySampler):
     What the sampler knows follows from the trials in the study's storage, so studies can be
     resumed, and shared by threads and processes, which then try neighbours of the same trial. It
     writes a small attribute with the random trials of later climbs, and once a study the `space`.
-    The cost of a trial does not grow with the number of trials.
+    The cost of a trial does not grow with the number of trials; with several objectives it grows
+    with the number that no other one dominates.
 
     Args:
         space: The declared space of the objective, if there is one.

@@ -124,8 +124,10 @@ class PolicyGradientSampler(StrategySampler):
         _check_above_zero("temperature", temperature)
         if tanh_constant is not None:
             _check_above_zero("tanh_constant", tanh_constant)
-        if not (math.isfinite(entropy_weight) and entropy_weight >= 0):
-            raise ValueError(f"entropy_weight must be at least 0, got {entropy_weight!r}.")
+        if not (_is_finite(entropy_weight) and entropy_weight >= 0):
+            raise ValueError(
+                f"entropy_weight must be at least 0 and finite, got {entropy_weight!r}."
+            )
         check_share("baseline_decay", baseline_decay)
         if baseline_decay == 1:
             raise ValueError("baseline_decay must be below 1, got 1: no reward would count.")
@@ -166,5 +168,9 @@ def _strategy(
 
 
 def _check_above_zero(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
+    if not (_is_finite(value) and value > 0):
         raise ValueError(f"{name} must be above 0 and finite, got {value!r}.")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -52,13 +52,16 @@ class PredictorSampler(StrategySampler):
             them after 200 trials.
         known_objectives: Objectives that can be computed without training: by number, a function
             from parameters to the value, in the unit in which the trial reports it. A candidate for
-            which it is not a finite number, or raises an error, is not tried.
+            which it is not a finite number, or raises an error, is not tried. The random trials of
+            the start are not asked for it.
         extra_features: A function from parameters to further named features, such as zero-cost
             scores. Numbers that are not finite are left out; a candidate for which it raises
-            `ValueError` (`InfeasibleArchitectureError` is one) is not tried.
+            `ValueError` (`InfeasibleArchitectureError` is one) is not tried. It is asked for what
+            trials had as well, the failed ones among them, which may lack parameters.
         widen: Progressive widening (Liu et al. 2018, PNAS) of integer or categorical parameters:
             ``{"stage/depth": 20}`` begins with the lowest depth and lets in the next one after each
-            20 trials.
+            20 trials. Of several narrow ones, random trials may miss some. Continuous parameters,
+            and names that no trial has, are passed over.
         seed: Makes trials reproducible with ``n_jobs=1``: the same seed, the same trials. Trials
             depend on it and on their number, so workers may share one seed, and a resumed study
             does not begin again.

@@ -86,7 +86,7 @@ class RegularizedEvolutionSampler(StrategySampler):
             population's front, and one child of `n_candidates`, both with probabilities in
             proportion to 1 / density, the kernel density estimate of these objectives. This
             spreads along the front rather than improves it, and was made for children that inherit
-            their parents' weights; otherwise tournaments do as well. Candidates for which one
+            their parents' weights; otherwise tournaments do as well. Children for which one
             raises, or is not finite, are left out. The study's objective still returns them.
         n_candidates: Number of candidates that `score` or `known_objectives` choose from.
         seed: Makes trials reproducible with ``n_jobs=1``: the same seed, the same trials. Trials

@@ -50,9 +50,10 @@ def crowding_distances(losses: NDArray[np.float64]) -> NDArray[np.float64]:
         if ordered[0] == ordered[-1]:
             continue
         distances[order[[0, -1]]] = np.inf
-        extent = ordered[-1] - ordered[0]
-        if np.isfinite(extent):
-            distances[order[1:-1]] += (ordered[2:] - ordered[:-2]) / extent
+        # Halves, for the extent of huge losses may be more than a number can be.
+        extent = ordered[-1] / 2 - ordered[0] / 2
+        if np.isfinite(extent) and extent > 0:
+            distances[order[1:-1]] += (ordered[2:] / 2 - ordered[:-2] / 2) / extent
     return distances
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Container, Hashable, Iterator, Mapping
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +17,7 @@ from optuna_nas.search.parameter_features import parameter_features
 from optuna_nas.space import SearchSpace
 from optuna_nas.space.crossover import cross_params, crossover_of
 from optuna_nas.space.decisions import Domain, Point, Value, decide
+from optuna_nas.space.genotype import Genotype
 from optuna_nas.space.names import TRAINING
 
 Params = Mapping[str, Value]
@@ -164,11 +167,19 @@ class SpaceEncoding:
         space: The declared space.
     """
 
+    # Searches come back to the neighbours of their best: what is dear to find out of a candidate is
+    # kept of so many, the latest asked for.
+    KEPT = 2048
+
     def __init__(self, space: SearchSpace) -> None:
         self._space = space
         self._domains = space.distributions()
         self._plain = ParameterEncoding()
         self._layers = KnownLayers()
+        self._genotypes: dict[str, Genotype] = {}
+        self._canonical_id = lru_cache(self.KEPT)(lambda g: self._space.graph(g).canonical_id)
+        self._network = lru_cache(self.KEPT)(self._describe_network)
+        self._features = lru_cache(self.KEPT)(self._describe_genotype)
 
     def random(self, domains: Domains, rng: np.random.Generator) -> dict[str, Value]:
         more = {name: domain for name, domain in domains.items() if name not in self._domains}
@@ -185,7 +196,7 @@ class SpaceEncoding:
         name = movable[int(rng.integers(len(movable)))]
         if name in self._domains and all(name in free for name in structural):
             try:
-                child = self._space.mutate(self._space.genotype(params), rng)
+                child = self._space.mutate(self._genotype(params), rng)
             except (GenotypeError, InfeasibleSpaceError):  # not of this space, or no way out of it
                 pass
             else:
@@ -196,7 +207,7 @@ class SpaceEncoding:
         self, a: Params, b: Params, rng: np.random.Generator, kind: str = "uniform"
     ) -> dict[str, Value]:
         try:
-            parents = self._space.genotype(a), self._space.genotype(b)
+            parents = self._genotype(a), self._genotype(b)
             child = self._space.crossover(*parents, rng, kind)
         except (GenotypeError, InfeasibleSpaceError):
             return self._plain.crossover(a, b, rng, kind)
@@ -220,9 +231,9 @@ class SpaceEncoding:
 
     def identities(self, params: Params, canonical_id: str | None = None) -> Iterator[Hashable]:
         try:
-            genotype = self._space.genotype(params)
+            genotype = self._genotype(params)
             # The two parts of `SearchSpace.identity`, the first of which is dear to compute.
-            network = canonical_id or self._space.graph(genotype).canonical_id
+            network = canonical_id or self._canonical_id(genotype)
         except (GenotypeError, InfeasibleArchitectureError):
             yield from self._plain.identities(params)
         else:
@@ -233,13 +244,25 @@ class SpaceEncoding:
         self._plain.learn(params)
 
     def describe(self, params: Params, domains: Domains) -> Mapping[str, float]:
-        known = {**domains, **self._domains}
+        others = self._others(params)
         try:
-            genotype = self._space.genotype(params)
-            graph = self._space.graph(genotype)
-            governed = self._space.governed(genotype)
+            genotype = self._genotype(params)
+            if not others:
+                return self._features(genotype)
+            decisions, features = self._network(genotype)
         except (GenotypeError, InfeasibleArchitectureError):
-            return self._plain.describe(params, known)
+            return self._plain.describe(params, {**domains, **self._domains})
+        known = {**domains, **self._domains}
+        return {**parameter_features({**decisions, **others}, known), **features}
+
+    def _describe_genotype(self, genotype: Genotype) -> dict[str, float]:
+        decisions, features = self._describe_network(genotype)
+        features = {**parameter_features(decisions, self._domains), **features}
+        return {sys.intern(name): value for name, value in features.items()}  # most names recur
+
+    def _describe_network(self, genotype: Genotype) -> tuple[dict[str, Value], dict[str, float]]:
+        """The decisions that have a say in what the network computes, and its features."""
+        graph, governed = self._space.graph(genotype), self._space.governed(genotype)
         live = live_layers(graph)
         alive = live_decisions(governed, live)
         decisions = {
@@ -249,12 +272,18 @@ class SpaceEncoding:
         }
         # Not to what the network computes, but to its costs, it matters what is dead.
         dead = {f"cost dead {name}={genotype[name]}": 1.0 for name in governed if name not in alive}
-        decisions.update(self._others(params))
-        return {
-            **parameter_features(decisions, known),
-            **graph_features(graph, live, self._layers),
-            **dead,
-        }
+        return decisions, {**graph_features(graph, live, self._layers), **dead}
+
+    def _genotype(self, params: Params) -> Genotype:
+        structural = {name: value for name, value in params.items() if name in self._domains}
+        key = repr(structural)  # by representation, for 1, 1.0 and True are different values
+        genotype = self._genotypes.pop(key, None)
+        if genotype is None:
+            genotype = self._space.genotype(structural)
+            if len(self._genotypes) >= self.KEPT:
+                del self._genotypes[next(iter(self._genotypes))]
+        self._genotypes[key] = genotype  # the last is the latest
+        return genotype
 
     def _others(self, params: Params) -> dict[str, Value]:
         return {name: value for name, value in params.items() if name not in self._domains}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from optuna_nas.search.fitness import Fitness
+import numpy as np
+from numpy.typing import NDArray
+
 from optuna_nas.search.population import Individual
 
 
@@ -14,26 +16,43 @@ class Front:
 
     def __init__(self) -> None:
         self.members: list[Individual] = []
+        self._losses: NDArray[np.float64] = np.empty(
+            (0, 0)
+        )  # of the members, if several objectives count
 
     def improved_by(self, individual: Individual) -> bool:
         """Whether no member is at least as good."""
         if self._ordered(individual):
             return self.members[0].fitness.key > individual.fitness.key
-        return not any(_as_good(member.fitness, individual.fitness) for member in self.members)
+        if not self.members:
+            return True
+        return not np.all(self._losses <= individual.fitness.losses, axis=1).any()
 
     def add(self, individual: Individual) -> None:
         """Let it in unless a member dominates it; those it dominates go."""
         if self._ordered(individual):
             best, key = self.members[0].fitness.key, individual.fitness.key
             if key < best:
-                self.members.clear()
-            if key <= best:
+                self._begin(individual)
+            elif key == best:
                 self.members.append(individual)
             return
-        new = individual.fitness
-        if not any(_dominates(member.fitness, new) for member in self.members):
-            kept = [member for member in self.members if not _dominates(new, member.fitness)]
-            self.members = [*kept, individual]
+        if not self.members:
+            self._begin(individual)
+            return
+        new = np.array(individual.fitness.losses)
+        no_worse, no_better = self._losses <= new, self._losses >= new  # (members, objectives)
+        equal = np.all(no_worse & no_better, axis=1)
+        if (np.all(no_worse, axis=1) & ~equal).any():
+            return
+        stays = ~np.all(no_better, axis=1) | equal
+        self.members = [m for m, stay in zip(self.members, stays.tolist(), strict=True) if stay]
+        self.members.append(individual)
+        self._losses = np.vstack([self._losses[stays], new])
+
+    def _begin(self, individual: Individual) -> None:
+        self.members = [individual]
+        self._losses = np.array([individual.fitness.losses])
 
     def _ordered(self, individual: Individual) -> bool:
         """Whether one comparison decides, for all members are equally good."""
@@ -42,16 +61,3 @@ class Front:
         fitness = self.members[0].fitness
         several = fitness.comparable and individual.fitness.comparable
         return not (several and len(fitness.losses) > 1)
-
-
-def _dominates(a: Fitness, b: Fitness) -> bool:
-    """Constrained domination (Deb et al. 2002, section VI): feasible and valued ones first."""
-    if a.comparable and b.comparable:
-        return a.losses != b.losses and _as_good(a, b)
-    return a.key < b.key
-
-
-def _as_good(a: Fitness, b: Fitness) -> bool:
-    if a.comparable and b.comparable:
-        return all(x <= y for x, y in zip(a.losses, b.losses, strict=True))
-    return a.key <= b.key

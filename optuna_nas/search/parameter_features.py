@@ -10,8 +10,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from optuna_nas.space.decisions import Categorical, Domain, Value
 
@@ -46,11 +46,12 @@ def parameter_features(
             features[f"decision {name}={value}"] = 1.0
         if number is not None:
             features[f"decision {name} value"] = number
-        kinds.setdefault(_DIGITS.sub("#", name), []).append((name, value, number))
+        kind = _kind(name)
+        if kind != name:
+            kinds.setdefault(kind, []).append((name, value, number))
     for kind, members in kinds.items():
-        if kind != members[0][0]:
-            members.sort(key=lambda member: _natural(member[0]))
-            features.update(_of_kind(kind, members, domains))
+        members.sort(key=lambda member: _natural(member[0]))
+        features.update(_of_kind(kind, members, domains))
     return features
 
 
@@ -66,15 +67,25 @@ def _of_kind(
         values = [str(value) for _, value, _ in members]
         features.update(_counted(f"kind {kind}=", values))
         if domain.size <= _MAX_CHOICES_IN_PAIRS:
-            pairs = (f"{a},{b}" for a, b in itertools.pairwise(values))
+            pairs = [f"{a},{b}" for a, b in itertools.pairwise(values)]
             features.update(_counted(f"kind {kind} pair=", pairs))
     return features
 
 
 def _counted(prefix: str, keys: Iterable[str]) -> dict[str, float]:
-    return {f"{prefix}{key}": float(count) for key, count in Counter(keys).items()}
+    counts: dict[str, float] = {}
+    for key in keys:
+        name = prefix + key
+        counts[name] = counts.get(name, 0.0) + 1.0
+    return counts
 
 
+@lru_cache(maxsize=4096)
+def _kind(name: str) -> str:
+    return _DIGITS.sub("#", name)
+
+
+@lru_cache(maxsize=4096)
 def _natural(name: str) -> tuple[int, ...]:
     return tuple(map(int, _DIGITS.findall(name)))
 
@@ -103,6 +114,6 @@ def _unit(value: Value, domain: Domain | None) -> float | None:
 
 def _is_number(value: object) -> bool:
     """Whether a value can be measured; a host's choices may be None or infinite."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, (str, bool)) or not isinstance(value, (int, float)):
         return False
     return math.isfinite(value)

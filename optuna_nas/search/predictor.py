@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import zlib
 from bisect import bisect_left, insort
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +35,8 @@ _PARENTS = 15
 # Few trials deserve a thorough choice; later on, after so many individuals, a pool of this share of
 # its size has to do, and the cost of a proposal stays behind that of other models.
 _THOROUGH, _LATER = 200, 0.6
+# Trials that are chosen at the same time choose from so many different parts of the candidates.
+_LOTS = 8
 # What user functions said of so many candidates is remembered.
 _REMEMBERED = 10_000
 
@@ -158,16 +162,18 @@ class Predictor:
         candidates = pool.candidates(count, parents, self._keys)
         known = known_losses(self._measures, self._maximize, candidates)
         rejected = set(np.flatnonzero(np.isnan(known).any(axis=1)).tolist())
+        domains = {**self._domains, **request.domains}
         features = [
-            None if place in rejected else self._features_of_new(candidate, memory, request.domains)
+            None if place in rejected else self._features_of_new(candidate, memory, domains)
             for place, candidate in enumerate(candidates)
         ]
         places = [place for place, found in enumerate(features) if found is not None]
         if not places:
             return None
         under_way = [
-            self._features_of_new(params, memory, request.domains)
+            self._features_of_new(params, memory, domains)
             for params in memory.running.values()
+            if params
         ]
         gain = model.acquisition(
             [found for found in features if found is not None],
@@ -175,11 +181,15 @@ class Predictor:
             known[places],
             request.rng,
         )
+        second_choice = None
         for position in np.argsort(-gain, kind="stable").tolist():
             candidate: Candidate = candidates[places[position]]
-            if not memory.archive.knows_any(memory.encoding.identities(candidate)):
+            if memory.archive.knows_any(memory.encoding.identities(candidate)):
+                continue
+            if _is_free(self._companions.existing(candidate), request.number, memory):
                 return candidate
-        return None
+            second_choice = second_choice or candidate
+        return second_choice
 
     def _admission(self, request: Request) -> Callable[[Params], bool]:
         """Whether a candidate has only values that are used by now (see `PredictorSettings`)."""
@@ -187,7 +197,8 @@ class Predictor:
         for name, every in self._settings.widen.items():
             domain = request.domains.get(name)
             if domain is not None and math.isfinite(domain.size):
-                used[name] = list(domain.values())[: 1 + len(self._history) // every]
+                count = 1 + len(self._history) // every
+                used[name] = list(itertools.islice(domain.values(), count))
         return lambda params: all(
             name not in params or params[name] in values for name, values in used.items()
         )
@@ -197,12 +208,14 @@ class Predictor:
         features = memory.encoding.describe(individual.params, {**individual.domains, **domains})
         try:
             return {**features, **self._extra_of(individual.params)}
-        except ValueError:
+        except Exception:  # it may have failed before it had all parameters
             return features
 
     def _features_of_new(self, params: Params, memory: Memory, domains: Domains) -> Features | None:
         """Of a candidate; None where its extra features fail, which speaks against it."""
-        features = memory.encoding.describe(params, {**self._domains, **domains})
+        features = memory.encoding.describe(params, domains)
+        if self._extra is None:
+            return features
         try:
             return {**features, **self._extra_of(params)}
         except ValueError:
@@ -210,7 +223,28 @@ class Predictor:
 
     def _extra_of(self, params: Params) -> Features:
         values = {} if self._extra is None else self._extra(params)
-        return {f"extra {name}": float(v) for name, v in values.items() if math.isfinite(v)}
+        try:
+            return {f"extra {name}": float(v) for name, v in values.items() if math.isfinite(v)}
+        except (AttributeError, TypeError) as error:
+            raise TypeError(
+                f"extra_features must return a mapping of names to numbers, got {values!r}."
+            ) from error
+
+
+def _is_free(candidate: Params, number: int, memory: Memory) -> bool:
+    """Whether no worker that chose at the same time is likely to have chosen the same.
+
+    All of them know nearly the same, and expect the most of the same candidates. What a trial is to
+    be is in the storage some time after it was chosen, one parameter after the other. Until then,
+    each candidate belongs to one of `_LOTS` trials in a row.
+    """
+    beside = [p for other, p in memory.running.items() if abs(other - number) < _LOTS]
+    if any(params and params.items() <= candidate.items() for params in beside):
+        return False
+    if all(beside):
+        return True
+    lot = zlib.crc32(repr(sorted(candidate.items())).encode())  # in all processes the same
+    return lot % _LOTS == number % _LOTS
 
 
 def _selected(individuals: Sequence[Individual]) -> list[Individual]:

@@ -132,17 +132,17 @@ class Model:
         losses = np.array([fitness.losses for fitness in self._taken])  # (n, objectives)
         ideal, reference = _extent(losses)
         mean = np.empty((len(at), self._objectives))
-        variance = np.zeros((len(at), self._objectives))
+        sd = np.zeros((len(at), self._objectives))
         for column, objective in enumerate(self._known):
             mean[:, objective] = known[:, column]
         for objective, process in self._processes.items():
             target, centre, spread = clipped(losses[:, objective], reference[objective])
             average, uncertainty = _believing(process, target, under_way, at)
             mean[:, objective] = average * spread + centre
-            variance[:, objective] = uncertainty * spread**2
+            sd[:, objective] = np.sqrt(uncertainty) * spread
         scale = reference - ideal
         front, mean = np.maximum(losses, ideal) / scale, mean / scale  # nothing is -inf
-        sd, reference = np.sqrt(variance) / scale, reference / scale
+        sd, reference = sd / scale, reference / scale
         if self._objectives == 2:
             return expected_hypervolume_improvement(front, reference, mean, sd)
         directions = positive_directions(_DIRECTIONS, self._objectives, rng)

@@ -54,7 +54,7 @@ class Memory:
         encoding: How candidates vary and which are the same.
         archive: Identities of what is finished, has failed or is under way.
         running: Decisions of the candidates under way, by number of trial, as far as they are
-            known.
+            known; of those that other workers chose a moment ago, none or some.
     """
 
     encoding: Encoding

@@ -40,12 +40,12 @@ class Columns:
 
     def matrix(self, rows: Sequence[Features]) -> NDArray[np.float64]:
         """Centred and scaled features, shape (rows, columns); unknown names are left out."""
-        values = np.zeros((len(rows), len(self._index)))
-        index = self._index
-        for row, features in zip(values, rows, strict=True):
-            for name, value in features.items():
-                column = index.get(name)
-                if column is not None:
-                    row[column] = value
-        scaled: NDArray[np.float64] = (values - self._centre) * self._scale
+        count = len(self._index)
+        # What is unknown goes to one more column, which is cut off.
+        columns = [self._index.get(name, count) for features in rows for name in features]
+        entries = [value for features in rows for value in features.values()]
+        lengths = [len(features) for features in rows]
+        values = np.zeros((len(rows), count + 1))
+        values[np.repeat(np.arange(len(rows)), lengths), np.array(columns, dtype=np.intp)] = entries
+        scaled: NDArray[np.float64] = (values[:, :count] - self._centre) * self._scale
         return scaled

@@ -29,12 +29,15 @@ def half_ranked(losses: Array, tier: Sequence[tuple[Any, ...]] | None = None) ->
     finite = np.isfinite(losses)
     lowest = losses[finite].min() if finite.any() else 0.0
     values = np.where(np.isneginf(losses), lowest, losses)
-    middle = float(np.median(values[finite])) if finite.any() else -np.inf
-    good = values <= middle
+    middle = float(np.median(values[finite] / 2)) if finite.any() else -np.inf
+    good = values / 2 <= middle
     scores = np.zeros(len(values))
-    spread = float(np.sqrt(np.mean((values[good] - middle) ** 2))) if good.any() else 0.0
-    if spread > 0.0:
-        scores[good] = (values[good] - middle) / spread
+    if good.any():
+        gaps = values[good] / 2 - middle  # halves: of huge losses, sums and gaps are too large
+        widest = np.abs(gaps).max()
+        if widest > 0.0:
+            gaps = np.ldexp(gaps, -np.frexp(widest)[1])  # their squares may be too large or small
+            scores[good] = gaps / np.sqrt(np.mean(gaps**2))
     bad = np.flatnonzero(~good)
     if len(bad):
         place = np.unique(values[bad], return_inverse=True)[1]
@@ -56,6 +59,10 @@ def clipped(losses: Array, limit: float) -> tuple[Array, float, float]:
     Several objectives are weighed against each other, which distances have to survive.
     """
     values = np.clip(losses, np.min(losses[np.isfinite(losses)], initial=limit), limit)
-    mean, sd = float(values.mean()), float(values.std())
-    sd = sd if sd > 0.0 else 1.0
-    return (values - mean) / sd, mean, sd
+    # By powers of two, which changes nothing but that sums and squares are no larger than can be.
+    exponent = np.frexp(np.abs(values).max(initial=0.0))[1]
+    scaled = np.ldexp(values, -exponent)
+    mean, sd = scaled.mean(), scaled.std()
+    if sd == 0.0:
+        return values - values, float(np.ldexp(mean, exponent)), 1.0
+    return (scaled - mean) / sd, float(np.ldexp(mean, exponent)), float(np.ldexp(sd, exponent))

@@ -97,12 +97,12 @@ class IntegerRange:
         if self.log:
             drawn = math.exp(rng.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5)))
             return min(max(round(drawn), self.low), self.high)
-        return self.low + self.step * int(rng.integers(self.size))
+        return self.low + self.step * int(rng.integers(self.size, dtype=np.uint64))
 
     def move(self, value: Value, rng: np.random.Generator) -> int:
         """A different value, each as likely."""
         position = (int(value) - self.low) // self.step
-        other = int(rng.integers(self.size - 1))
+        other = int(rng.integers(self.size - 1, dtype=np.uint64))
         return self.low + self.step * (other + (other >= position))
 
     def suggest(self, trial: Suggester, name: str) -> int:

@@ -103,6 +103,8 @@ class SearchSpace:
         check_training(network, settings)
         # Drawing, mutating and building ask for the same few graphs in a row.
         self._graph = lru_cache(maxsize=512)(self._build_graph)
+        # Searches draw the neighbours of their best again and again, only to know if they fit.
+        self._infeasibility = lru_cache(maxsize=4096)(self._find_infeasibility)
         self._templates = LayerTemplates()
 
     # --- genotypes ---------------------------------------------------------------------------
@@ -202,11 +204,8 @@ class SearchSpace:
     def _draw(self, draw: Callable[[], Mapping[str, Value]]) -> Genotype:
         for _ in range(MAX_DRAWS):
             genotype = Genotype(draw())
-            try:
-                self.graph(genotype)
-            except InfeasibleArchitectureError as error:
-                reason = str(error)
-            else:
+            reason = self._infeasibility(genotype)
+            if reason is None:
                 return genotype
         raise InfeasibleSpaceError(
             f"Space {self.name!r}: none of {MAX_DRAWS} drawn architectures is feasible. The last "
@@ -293,7 +292,11 @@ class SearchSpace:
 
     def feasible(self, genotype: Genotype) -> bool:
         """Whether the genotype has a valid network within the space's limits."""
-        return not isinstance(self._graph(genotype), InfeasibleArchitectureError)
+        return self._infeasibility(genotype) is None
+
+    def _find_infeasibility(self, genotype: Genotype) -> str | None:
+        result = self._graph(genotype)
+        return str(result) if isinstance(result, InfeasibleArchitectureError) else None
 
     def training(self, genotype: Genotype) -> dict[str, Value]:
         """The decisions about training, under the last part of their names."""

@@ -11,6 +11,7 @@ import pytest
 from optuna_nas.samplers import (
     LocalSearchSampler,
     PolicyGradientSampler,
+    PredictorSampler,
     RegularizedEvolutionSampler,
 )
 from optuna_nas.testing.samplers import ProcessPromises, SamplerFactory
@@ -21,6 +22,7 @@ SAMPLERS = {
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed, n_startup_trials=10),
     "local search": lambda seed: LocalSearchSampler(seed=seed, n_startup_trials=5),
     "policy gradient": lambda seed: PolicyGradientSampler(seed=seed),
+    "predictor": lambda seed: PredictorSampler(seed=seed, n_startup_trials=5),
 }
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from optuna_nas.curves import ClosedForm, Curve, LastValue, Parametric, Warm
+from optuna_nas.curves import ClosedForm, Curve, LastValue, Parametric, Posterior, Warm
 from optuna_nas.curves.cells import MOST_POINTS, NOISES, RATIOS, design
-from optuna_nas.curves.closed_form import FLOOR, evaluate
+from optuna_nas.curves.closed_form import FLOOR, evaluate, merged
 from optuna_nas.curves.shapes import NAMES, shape_matrix
 
 
@@ -78,6 +78,20 @@ def test_a_plateau_may_end():
 
 def test_long_curves_are_reduced():
     assert design(np.arange(1.0, 501.0), 1000.0).operator.shape[1] <= MOST_POINTS
+
+
+def test_merging_components_keeps_the_distribution():
+    rng = np.random.default_rng(0)
+    weights = rng.dirichlet(np.full(4000, 0.5))
+    scales = np.exp(rng.normal(-3.0, 1.0, 4000))
+    all_of_them = Posterior(weights, rng.normal(0.0, 0.3, 4000), scales, 6, maximize=False)
+    few = Posterior(*merged(weights, all_of_them.locations, scales, 6), 6, maximize=False)
+    assert len(few.weights) < 800
+    assert few.mean == pytest.approx(all_of_them.mean)
+    assert few.std == pytest.approx(all_of_them.std)
+    for x in np.linspace(-1.5, 1.5, 31):
+        assert few.cdf(x) == pytest.approx(all_of_them.cdf(x), rel=0.05, abs=1e-6)
+        assert few.logpdf(x) == pytest.approx(all_of_them.logpdf(x), abs=0.05)
 
 
 def study(seed, runs):

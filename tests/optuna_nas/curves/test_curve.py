@@ -64,3 +64,13 @@ def test_a_confirmed_rise_is_not_a_spike():
 def test_a_jump_for_the_better_is_kept():
     losses = np.array([1.0, 1.0, 1.0, 1.0, 0.1])
     assert without_spikes(losses) is losses
+
+
+def test_a_curve_that_went_on_ends_at_the_horizon_between_its_points():
+    curve = Curve(np.array([3.0, 6.0, 9.0]), np.array([0.9, 0.6, 0.4]))
+    cut = curve.up_to(7.0)
+    assert cut.steps.tolist() == [3.0, 6.0, 7.0]
+    assert cut.last == pytest.approx(0.6 - 0.2 / 3.0)
+    assert curve.up_to(6.0).losses.tolist() == [0.9, 0.6]
+    assert curve.up_to(10.0) is curve  # it did not get there
+    assert len(curve.up_to(2.0)) == 0

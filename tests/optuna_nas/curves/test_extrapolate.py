@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from hypothesis.extra.numpy import arrays
 from optuna_nas.curves import METHODS, Extrapolator, extrapolate
 from optuna_nas.errors import CurveError
 
-methods = pytest.mark.parametrize("method", list(METHODS))
+needs_runtime = pytest.mark.skipif(find_spec("onnxruntime") is None, reason="needs ONNX Runtime")
+methods = pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=needs_runtime if m == "network" else ()) for m in METHODS]
+)
 
 
 def saturating(seed, runs=12, steps=30):
@@ -25,9 +29,9 @@ def saturating(seed, runs=12, steps=30):
     return ends + (1 - ends) * np.exp(-rates * t) + 0.003 * rng.normal(size=(runs, steps))
 
 
-curves = arrays(float, st.integers(2, 15), elements=st.floats(-10, 10, width=32)).filter(
-    lambda y: np.ptp(y) > 1e-2
-)
+# In thousandths: differences that adding a number would swallow prove nothing.
+thousandths = st.integers(-10_000, 10_000).map(lambda n: n / 1000)
+curves = arrays(float, st.integers(2, 15), elements=thousandths).filter(lambda y: np.ptp(y) > 1e-2)
 
 
 def assert_same(a, b):
@@ -155,7 +159,7 @@ def test_long_curves_are_averaged_and_end_where_they_go(method):
     t = np.arange(1, 2001)
     values = 1 - t**-0.5 + 0.01 * np.random.default_rng(0).normal(size=2000)
     posterior = extrapolate(values, 4000, "maximize", method=method)
-    assert posterior.mean == pytest.approx(1 - 4000**-0.5, abs=0.03)
+    assert posterior.quantile(0.5) == pytest.approx(1 - 4000**-0.5, abs=0.03)
 
 
 def test_past_the_horizon():

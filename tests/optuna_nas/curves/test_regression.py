@@ -5,7 +5,7 @@ import pytest
 
 from optuna_nas.curves.posterior import Posterior, student_logpdf
 from optuna_nas.curves.regression import Regression
-from optuna_nas.curves.stack import PRIOR_TRUST, WIDTHS, Summary, best_width, stacking
+from optuna_nas.curves.stack import PRIOR_TRUST, WIDTHS, Summary, pool, stacking
 
 
 def data(seed, m=25):
@@ -43,7 +43,7 @@ def test_one_exploded_run_does_not_move_the_rest():
 
 
 def test_stacking_trusts_who_forecast_well():
-    good, bad = np.zeros(50), np.full(50, -2.0)
+    good, bad = np.ones(50), np.full(50, 0.1)
     trust = stacking(np.column_stack([good, bad, bad, bad]), PRIOR_TRUST)
     assert trust.sum() == pytest.approx(1.0)
     assert trust[0] > 0.85
@@ -51,11 +51,31 @@ def test_stacking_trusts_who_forecast_well():
     assert few[0] > 0.2  # one curve proves little
 
 
-@pytest.mark.parametrize("true", [0.4, 0.85, 1.5])
+def table(z):
+    """Log densities that a standard Student-t of every width gives."""
+    return student_logpdf(z / WIDTHS[:, None], 6) - np.log(WIDTHS)[:, None]
+
+
+@pytest.mark.parametrize("true", WIDTHS[2:-1])
 def test_the_best_width_is_the_true_one(true):
     z = true * np.random.default_rng(0).standard_t(6, 2000)
-    width, _ = best_width(student_logpdf(z / WIDTHS[:, None], 6) - np.log(WIDTHS)[:, None])
-    assert width == true
+    widths, trust = pool(np.stack([table(z)] * 4))
+    assert widths == pytest.approx([true] * 4)
+    assert trust.sum() == pytest.approx(1.0)
+
+
+def test_forecasters_who_err_on_their_own_are_narrowed_together():
+    """Each is as wide as it should be, but where they are mixed too wide."""
+    errors = np.random.default_rng(0).standard_t(6, (4, 2000))
+    alone, _ = pool(np.stack([table(errors[0])] * 4))
+    mixed, _ = pool(np.stack([table(z) for z in errors]))
+    assert np.all(mixed < alone)
+
+
+def test_the_unit_of_the_losses_does_not_matter_to_the_pool():
+    tables = np.stack([table(z) for z in np.random.default_rng(0).standard_t(6, (4, 12))])
+    for plain, moved in zip(pool(tables), pool(tables - 300.0), strict=True):
+        np.testing.assert_allclose(plain, moved)
 
 
 def test_an_absurd_component_hardly_moves_the_summary():

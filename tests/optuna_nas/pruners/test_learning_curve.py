@@ -46,7 +46,7 @@ def test_the_prediction_is_kept_where_samplers_find_it() -> None:
     assert record.stopped_at == stopped_at
     assert record.probability is not None
     assert record.threshold is not None
-    assert 0.0 <= record.probability < record.threshold <= 0.2
+    assert 0.0 <= record.probability < record.threshold <= 0.1
     assert record.max_step == 20
     predicted = predicted_values(trial)
     assert predicted is not None
@@ -115,13 +115,13 @@ def test_threshold_falls_with_what_was_spent_and_what_is_left() -> None:
     pruner = LearningCurvePruner()
     curves = StudyCurves([optuna.study.StudyDirection.MAXIMIZE])
     curves.front = np.array([[0.0]])
-    curves.spent = 400.0
-    assert pruner._threshold(curves, 40.0) == pytest.approx(0.1)  # 40 / 400
-    assert pruner._threshold(curves, 10.0) == pytest.approx(0.025)
+    curves.spent = 800.0
+    assert pruner._threshold(curves, 40.0) == pytest.approx(0.05)  # 40 / 800
+    assert pruner._threshold(curves, 10.0) == pytest.approx(0.0125)
     curves.spent = 1e6
     assert pruner._threshold(curves, 40.0) == 0.005
     curves.spent = 10.0
-    assert pruner._threshold(curves, 40.0) == 0.2
+    assert pruner._threshold(curves, 40.0) == 0.1
     assert LearningCurvePruner(min_probability=0.07)._threshold(curves, 1.0) == 0.07
 
 

@@ -11,7 +11,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from optuna_nas.samplers._domains import distribution_of, domain_of, draw, same
+from optuna_nas.samplers._domains import distribution_of, domain_of, draw, hashable, same
 
 distributions = st.one_of(
     st.lists(st.sampled_from(["a", 1, 2.5, None, False]), min_size=1, unique=True).map(
@@ -96,3 +96,17 @@ def test_same_distributions(a, b, expected):
     assert same(a, b) is expected
     assert same(b, a) is expected
     assert same(a, a)
+
+
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution")
+def test_lists_and_dictionaries_can_be_choices():
+    choices = ([64, 32], {"units": [8]}, {1, 2})
+    domain = domain_of(CategoricalDistribution(choices))
+    assert domain.choices == choices
+    assert len(set(domain.choices)) == 3
+    assert [repr(choice) for choice in domain.choices[:2]] == ["[64, 32]", "{'units': [8]}"]
+
+
+def test_other_unhashable_choices_are_refused():
+    with pytest.raises(TypeError, match=r"must be hashable, .*Suggest a name"):
+        hashable(bytearray(b"x"))

@@ -173,6 +173,8 @@ def test_a_sampler_with_a_named_reward_can_be_pickled():
         ({"temperature": float("nan")}, "temperature must be above 0"),
         ({"tanh_constant": -1.0}, "tanh_constant must be above 0"),
         ({"entropy_weight": -1.0}, "entropy_weight must be at least 0"),
+        ({"entropy_weight": "0.1"}, "entropy_weight must be at least 0 and finite, got '0.1'"),
+        ({"learning_rate": "0.1"}, "learning_rate must be above 0 and finite, got '0.1'"),
         ({"baseline_decay": 1.0}, "baseline_decay must be below 1"),
         ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
         ({"epochs": 0}, "epochs must be"),

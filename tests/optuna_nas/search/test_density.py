@@ -51,3 +51,10 @@ def test_who_stands_alone_is_likelier_and_a_constant_dimension_does_not_count():
     probabilities = rarity(points, crowd)
     assert probabilities[2] > 3 * probabilities[0]
     assert rarity(np.ones((4, 2)), np.ones((3, 2))).tolist() == [0.25] * 4
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e300])
+def test_density_knows_no_unit_however_large(scale):
+    rng = np.random.default_rng(0)
+    data, points = rng.normal(size=(9, 2)), rng.normal(size=(4, 2))
+    assert log_density(points * scale, data * scale) == pytest.approx(log_density(points, data))

@@ -88,3 +88,8 @@ def test_exact_front_of_nas_bench_201():
     assert hypervolume(np.concatenate([behind, front]), np.ones(2)) == pytest.approx(
         0.886400, abs=1e-6
     )
+
+
+def test_crowding_of_the_largest_numbers_there_are():
+    losses = np.array([[-1.0, 1.0], [0.5, 0.0], [1.0, -1.0]])
+    assert crowding_distances(1.7e308 * losses).tolist() == crowding_distances(losses).tolist()

@@ -129,6 +129,16 @@ def test_half_ranked_scores_keep_the_order(losses):
     assert (np.diff(scores[order]) >= -1e-9).all()
 
 
+@pytest.mark.parametrize("scale", [1e-307, 1e300, 1.7e307])
+def test_targets_know_no_unit_however_large(scale):
+    losses = np.array([-10.0, 3.0, 4.0, 10.0, 5.0, -9.0])
+    assert half_ranked(losses * scale) == pytest.approx(half_ranked(losses))
+    targets, mean, sd = clipped(losses * scale, 8.0 * scale)
+    expected = clipped(losses, 8.0)
+    assert targets == pytest.approx(expected[0])
+    assert (mean / scale, sd / scale) == pytest.approx(expected[1:])
+
+
 def test_half_ranked_is_linear_where_it_is_good_and_robust_where_it_is_bad():
     losses = np.array([1.0, 2.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
     scores = half_ranked(losses)
