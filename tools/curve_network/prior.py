@@ -106,11 +106,11 @@ def _overfitting(rng: np.random.Generator, t: Array, share: float) -> Array:
 def _noise(rng: np.random.Generator, losses: Array, t: Array, horizon: int) -> Array:
     """White, walking and spiky; white noise may shrink with time or with the remaining gain."""
     count = len(t)
-    white = _log_uniform(rng, 1e-4, 0.2, count) * rng.normal(size=t.shape)
+    white = _log_uniform(rng, 1e-4, 0.3, count) * rng.normal(size=t.shape)
     remaining = np.abs(losses - losses[:, -1:]) + 0.05
     style = rng.choice(3, size=(count, 1), p=(0.5, 0.25, 0.25))
     white = np.where(style == 1, white * (1.1 - t), np.where(style == 2, white * remaining, white))
-    walk = _log_uniform(rng, 1e-4, 0.1, count) / np.sqrt(horizon)
+    walk = _log_uniform(rng, 1e-4, 0.3, count) / np.sqrt(horizon)
     heavy = rng.standard_t(4, size=t.shape)
     walking = np.cumsum(walk * heavy, axis=1)
     quiet = rng.random((count, 1)) < 0.3  # one kind of noise only
