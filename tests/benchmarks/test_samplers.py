@@ -168,5 +168,5 @@ def test_shared_features_are_the_same() -> None:
         assert kept.describe(params, domains) == describe(kept, params, domains)
         assert kept.describe(params, domains) is SpaceEncoding(space).describe(params, domains)
         other = SpaceEncoding(tiny_space())
-        assert other.describe(params, domains) is not other.describe(params, domains)
+        assert other.describe(params, domains) is not kept.describe(params, domains)
     assert SpaceEncoding.describe is describe

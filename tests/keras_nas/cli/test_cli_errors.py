@@ -72,7 +72,7 @@ def test_data(out: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "arguments"),
     [
-        ("unknown sampler 'evolve'.*known are evolution, tpe", ["--sampler", "evolve"]),
+        ("unknown sampler 'evolve'.*known are evolution, predictor", ["--sampler", "evolve"]),
         ("unknown pruner 'x'", ["--pruner", "x"]),
         ("pruner median needs a single objective", ["--pruner", "median"]),
         ("unknown objective 'speed'", ["--objectives", "accuracy,speed"]),
