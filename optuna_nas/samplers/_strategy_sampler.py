@@ -28,7 +28,7 @@ from optuna_nas._optuna import (
 from optuna_nas.errors import SpaceMismatchError
 from optuna_nas.samplers._domains import distribution_of, draw, hashable_params, within
 from optuna_nas.samplers._history import StudyHistory, maximized
-from optuna_nas.search import ParameterEncoding, Request, SpaceEncoding, Strategy
+from optuna_nas.search import Encoding, ParameterEncoding, Request, SpaceEncoding, Strategy
 from optuna_nas.space import SearchSpace
 
 # From whether each objective is maximised to the strategy of one study.
@@ -161,7 +161,11 @@ class StrategySampler(BaseSampler):
         trials = trials_of(study)
         history = histories.get(study_id_of(study))
         if history is None or not history.belongs_to(trials):
-            encoding = ParameterEncoding() if self._space is None else SpaceEncoding(self._space)
+            encoding: Encoding = ParameterEncoding()
+            if self._space is not None:
+                # Of several objectives, one is a cost, which equal functions need not share.
+                one = len(study.directions) == 1
+                encoding = SpaceEncoding(self._space, by_function=one)
             strategy = self._make_strategy(maximized(study.directions))
             history = StudyHistory(strategy, study.directions, encoding)
             histories[study_id_of(study)] = history

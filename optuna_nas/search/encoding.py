@@ -165,14 +165,18 @@ class SpaceEncoding:
 
     Args:
         space: The declared space.
+        by_function: Whether networks that are equal in function are one candidate. They have one
+            accuracy, but not one cost: parameters and the latency of a device may count branches
+            that lead nowhere.
     """
 
     # Searches come back to the neighbours of their best: what is dear to find out of a candidate is
     # kept of so many, the latest asked for.
     KEPT = 2048
 
-    def __init__(self, space: SearchSpace) -> None:
+    def __init__(self, space: SearchSpace, *, by_function: bool = True) -> None:
         self._space = space
+        self._by_function = by_function
         self._domains = space.distributions()
         self._plain = ParameterEncoding()
         self._layers = KnownLayers()
@@ -233,7 +237,9 @@ class SpaceEncoding:
         try:
             genotype = self._genotype(params)
             # The two parts of `SearchSpace.identity`, the first of which is dear to compute.
-            network = canonical_id or self._canonical_id(genotype)
+            network: Hashable = genotype
+            if self._by_function:
+                network = canonical_id or self._canonical_id(genotype)
         except (GenotypeError, InfeasibleArchitectureError):
             yield from self._plain.identities(params)
         else:

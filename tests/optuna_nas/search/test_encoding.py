@@ -233,3 +233,13 @@ def test_a_space_knows_what_exists():
     assert set(complete) == {"layer/depth", "layer/0/block", "layer/1/block", "rate"}
     assert complete == encoding.complete(complete, free, rng)
     assert space.genotype(complete)
+
+
+def test_with_costs_equal_functions_are_several_candidates():
+    # Edge 0->1 leads to a node that nobody reads.
+    dead = {**dict.fromkeys(NB201.distributions(), "none"), "cell/0->3": "nor_conv_3x3"}
+    built = {**dead, "cell/0->1": "nor_conv_1x1"}
+    for by_function in (True, False):
+        encoding = SpaceEncoding(NB201, by_function=by_function)
+        same = next(encoding.identities(dead)) == next(encoding.identities(built))
+        assert same == by_function
