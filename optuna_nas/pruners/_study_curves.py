@@ -7,7 +7,6 @@ from bisect import insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,16 +88,9 @@ class StudyCurves:
         self._stops = 0
         self._open: set[int] = set()
         self._next = 0  # number of the first trial not seen yet
-        self._started: datetime | None = None
-
-    def belongs_to(self, trials: Sequence[FrozenTrial]) -> bool:
-        """False if these are trials of another study, made after this one was deleted."""
-        return self._started is None or not trials or trials[0].datetime_start == self._started
 
     def update(self, trials: Sequence[FrozenTrial]) -> list[int]:
         """Take in the trials that have finished since; returns their numbers."""
-        if trials and self._started is None:
-            self._started = trials[0].datetime_start
         finished = []
         for number in [*self._open, *range(self._next, len(trials))]:
             if number >= len(trials):  # another thread has seen more

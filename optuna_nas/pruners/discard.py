@@ -8,7 +8,7 @@ from optuna.pruners import BasePruner
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_nas.pruners._checks import check_count, check_share
+from optuna_nas._arguments import check_count, check_share
 
 
 class DiscardPruner(BasePruner):

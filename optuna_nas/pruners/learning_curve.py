@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
-from typing import Any
-from weakref import WeakKeyDictionary
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from optuna.pruners import BasePruner
-from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optuna_nas._optuna import CurveRecord, curve_of, save_curve, storage_of, study_id_of
+from optuna_nas._arguments import check_count, check_share
+from optuna_nas._optuna import CurveRecord, curve_of, save_curve
+from optuna_nas._study_memories import PerStudy
 from optuna_nas.curves import CurveModel, Extrapolator
 from optuna_nas.curves.extrapolation import DEFAULT
 from optuna_nas.pruners._chance import Below, certain, chance_to_join, joins
-from optuna_nas.pruners._checks import check_count, check_share
 from optuna_nas.pruners._decisions import Decision, StudyMemory
 from optuna_nas.pruners._study_curves import LossCurve, StudyCurves
 
@@ -111,21 +108,7 @@ class LearningCurvePruner(BasePruner):
         self._interval_steps = interval_steps
         self._protected_fraction = protected_fraction
         self._method = method
-        self._forget()
-
-    def _forget(self) -> None:
-        self._lock = threading.RLock()
-        self._memories: WeakKeyDictionary[BaseStorage, dict[int, StudyMemory]]
-        self._memories = WeakKeyDictionary()
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        del state["_lock"], state["_memories"]  # both are made again, the latter from the trials
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
+        self._memories: PerStudy[StudyMemory] = PerStudy()
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Judge a trial by what it reported; see `optuna.pruners.BasePruner`."""
@@ -135,13 +118,13 @@ class LearningCurvePruner(BasePruner):
         stored = curve_of(trial)
         if stored is not None and stored.stopped_at is not None and step >= stored.stopped_at:
             return True  # another process said so
-        with self._lock:
+        with self._memories.lock:
             memory = self._memory(study)
             known = memory.decisions.get(trial.number)
             if known is not None and (known.prune or known.step == step):
                 return known.prune
             curve = memory.curves.curve(trial)
-            decision = self._decide(memory, study, trial, curve, {}, None)
+            decision = self._decide(study, trial, curve, {}, None)
         if decision.predicted is not None and decision.prune and stored is None:
             save_curve(study, trial, decision.record())
         return decision.prune
@@ -164,24 +147,19 @@ class LearningCurvePruner(BasePruner):
             known: Objectives, by index, whose final values are certain.
             max_step: The last step of this trial, in place of the pruner's own.
         """
-        with self._lock:
+        with self._memories.lock:
             memory = self._memory(study)
             losses = memory.curves.read(curve.steps, curve.values)
             earlier = memory.decisions.get(trial.number)
             if earlier is not None and (earlier.prune or earlier.step == losses.last_step):
                 return earlier
-            return self._decide(memory, study, trial, losses, known, max_step)
+            return self._decide(study, trial, losses, known, max_step)
 
-    def _memory(self, study: Study) -> StudyMemory:
-        of_storage = self._memories.setdefault(storage_of(study), {})
-        memory = of_storage.get(study_id_of(study))
-        if memory is None:
-            memory = of_storage[study_id_of(study)] = StudyMemory(StudyCurves(study.directions))
-        return memory
+    def _memory(self, study: Study, trials: Sequence[FrozenTrial] = ()) -> StudyMemory:
+        return self._memories.of(study, lambda: StudyMemory(StudyCurves(study.directions)), trials)
 
     def _decide(
         self,
-        memory: StudyMemory,
         study: Study,
         trial: FrozenTrial,
         curve: LossCurve,
@@ -190,9 +168,7 @@ class LearningCurvePruner(BasePruner):
     ) -> Decision:
         # Trials that other workers have finished since this one began count: not from the cache.
         trials = study.get_trials(deepcopy=False)
-        if not memory.curves.belongs_to(trials):
-            memory = StudyMemory(StudyCurves(study.directions))
-            self._memories[storage_of(study)][study_id_of(study)] = memory
+        memory = self._memory(study, trials)
         for number in memory.curves.update(trials):
             memory.decisions.pop(number, None)
         horizon: float | None = max_step

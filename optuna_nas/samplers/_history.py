@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from datetime import datetime
 
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
@@ -47,7 +46,6 @@ class StudyHistory:
         # Unfinished trials by number, with how many parameters they had when last looked at.
         self._open: dict[int, int] = {}
         self._next = 0  # number of the first trial not seen yet
-        self._started: datetime | None = None
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -61,12 +59,6 @@ class StudyHistory:
             return known[2]
         return domain_of(distribution)
 
-    def belongs_to(self, trials: Sequence[FrozenTrial]) -> bool:
-        """False if these are trials of another study, made after this one was deleted."""
-        if self._started is None or not trials:
-            return True
-        return trials[0].datetime_start == self._started
-
     def propose(self, number: int, params: Params) -> None:
         """Note what a running trial will be, before its parameters reach the storage."""
         self._proposed.add(number)
@@ -79,8 +71,6 @@ class StudyHistory:
             trials: All trials of the study, by number; perhaps not the latest state of each.
             current: Number of the trial in whose name this happens; it is not news.
         """
-        if trials and self._started is None:
-            self._started = trials[0].datetime_start
         finished = []
         for number in [*self._open, *range(self._next, len(trials))]:
             if number >= len(trials):  # another thread has seen more

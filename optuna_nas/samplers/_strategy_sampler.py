@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -21,10 +18,9 @@ from optuna_nas._optuna import (
     planned_params,
     save_constraints,
     save_note,
-    storage_of,
-    study_id_of,
     trials_of,
 )
+from optuna_nas._study_memories import PerStudy
 from optuna_nas.errors import SpaceMismatchError
 from optuna_nas.samplers._domains import distribution_of, draw, hashable_params, within
 from optuna_nas.samplers._history import StudyHistory, maximized
@@ -75,34 +71,20 @@ class StrategySampler(BaseSampler):
         self._constraints_func = constraints_func
         self._entropy = np.random.SeedSequence(seed).entropy
         self._rng = np.random.default_rng(np.random.SeedSequence(self._entropy))
-        self._forget()
-
-    def _forget(self) -> None:
-        self._lock = threading.RLock()
-        self._histories: WeakKeyDictionary[BaseStorage, dict[int, StudyHistory]]
-        self._histories = WeakKeyDictionary()
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        del state["_lock"], state["_histories"]  # both are made again, the latter from the trials
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
+        self._histories: PerStudy[StudyHistory] = PerStudy()
 
     def reseed_rng(self) -> None:
-        with self._lock:
+        with self._histories.lock:
             self._entropy = np.random.SeedSequence().entropy
             self._rng = np.random.default_rng(np.random.SeedSequence(self._entropy))
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        with self._lock:
+        with self._histories.lock:
             # Workers with one seed differ by the numbers of their trials, and a resumed study goes
             # on with the numbers it has not had.
             sequence = np.random.SeedSequence(self._entropy, spawn_key=(trial.number,))
             self._rng = np.random.default_rng(sequence)
-            if self._space is not None and study_id_of(study) not in self._of_storage(study):
+            if self._space is not None and study not in self._histories:
                 try:
                     bind_space(study, self._space)
                 except SpaceMismatchError as error:
@@ -112,7 +94,7 @@ class StrategySampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        with self._lock:
+        with self._histories.lock:
             return {**self._space_distributions, **self._history(study, trial).distributions}
 
     def sample_relative(
@@ -120,7 +102,7 @@ class StrategySampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        with self._lock:
+        with self._histories.lock:
             history = self._history(study, trial)
             fixed = hashable_params({**fixed_by_sampler(study), **planned_params(trial)})
             free = {n: d for n, d in search_space.items() if n not in fixed}
@@ -139,7 +121,7 @@ class StrategySampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        with self._lock:
+        with self._histories.lock:
             return draw(param_distribution, self._rng)
 
     def after_trial(
@@ -152,42 +134,18 @@ class StrategySampler(BaseSampler):
         if self._constraints_func is not None and state != TrialState.FAIL:
             save_constraints(study, trial, self._constraints_func(trial))
 
-    def _of_storage(self, study: Study) -> dict[int, StudyHistory]:
-        return self._histories.setdefault(storage_of(study), {})
-
     def _history(self, study: Study, trial: FrozenTrial) -> StudyHistory:
         """The history of a study, up to date."""
-        histories = self._of_storage(study)
         trials = trials_of(study)
-        history = histories.get(study_id_of(study))
-        if history is None or not history.belongs_to(trials):
-            encoding: Encoding = ParameterEncoding()
-            if self._space is not None:
-                # Of several objectives, one is a cost, which equal functions need not share.
-                one = len(study.directions) == 1
-                encoding = SpaceEncoding(self._space, by_function=one)
-            strategy = self._make_strategy(maximized(study.directions))
-            history = StudyHistory(strategy, study.directions, encoding)
-            histories[study_id_of(study)] = history
+        history = self._histories.of(study, lambda: self._new_history(study), trials)
         history.update(trials, current=trial.number)
         return history
 
-
-def check_count(name: str, count: object, *, least: int = 1) -> None:
-    """Refuse a count that is no integer of at least `least`.
-
-    Raises:
-        ValueError: The argument's name, what was expected and what came.
-    """
-    if isinstance(count, bool) or not isinstance(count, int) or count < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {count!r}.")
-
-
-def check_share(name: str, share: object) -> None:
-    """Refuse a probability that is not from 0 to 1.
-
-    Raises:
-        ValueError: The argument's name, what was expected and what came.
-    """
-    if not isinstance(share, int | float) or not 0.0 <= share <= 1.0:
-        raise ValueError(f"{name} must be from 0 to 1, got {share!r}.")
+    def _new_history(self, study: Study) -> StudyHistory:
+        encoding: Encoding = ParameterEncoding()
+        if self._space is not None:
+            # Of several objectives, one is a cost, which equal functions need not share.
+            one = len(study.directions) == 1
+            encoding = SpaceEncoding(self._space, by_function=one)
+        strategy = self._make_strategy(maximized(study.directions))
+        return StudyHistory(strategy, study.directions, encoding)

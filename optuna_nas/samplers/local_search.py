@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from optuna_nas.samplers._strategy_sampler import (
-    ConstraintsFunction,
-    StrategySampler,
-    check_count,
-)
+from optuna_nas._arguments import check_count
+from optuna_nas.samplers._strategy_sampler import ConstraintsFunction, StrategySampler
 from optuna_nas.search import LocalSearch, Strategy
 from optuna_nas.space import SearchSpace
 

@@ -7,12 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
-from optuna_nas.samplers._strategy_sampler import (
-    ConstraintsFunction,
-    StrategySampler,
-    check_count,
-    check_share,
-)
+from optuna_nas._arguments import check_count, check_share
+from optuna_nas.samplers._strategy_sampler import ConstraintsFunction, StrategySampler
 from optuna_nas.search import Strategy
 from optuna_nas.search.policy import (
     Adam,

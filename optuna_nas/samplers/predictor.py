@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from optuna_nas.samplers._strategy_sampler import (
-    ConstraintsFunction,
-    StrategySampler,
-    check_count,
-)
-from optuna_nas.search import Predictor, PredictorSettings, Strategy
+from optuna_nas._arguments import check_count
+from optuna_nas.samplers._strategy_sampler import ConstraintsFunction, StrategySampler
+from optuna_nas.search import Strategy
 from optuna_nas.space import SearchSpace
 from optuna_nas.space.decisions import Value
 
@@ -89,16 +86,31 @@ class PredictorSampler(StrategySampler):
         check_count("n_candidates", n_candidates)
         for name, trials in (widen or {}).items():
             check_count(f"widen[{name!r}]", trials)
-        settings = PredictorSettings(
-            n_candidates, dict(known_objectives or {}), extra_features, dict(widen or {})
-        )
         super().__init__(
-            partial(_strategy, n_startup_trials, settings),
+            partial(
+                _strategy,
+                n_startup_trials,
+                n_candidates,
+                dict(known_objectives or {}),
+                extra_features,
+                dict(widen or {}),
+            ),
             space=space,
             seed=seed,
             constraints_func=constraints_func,
         )
 
 
-def _strategy(n_startup: int, settings: PredictorSettings, maximize: tuple[bool, ...]) -> Strategy:
+def _strategy(
+    n_startup: int,
+    n_candidates: int,
+    known_objectives: Mapping[int, Callable[[Mapping[str, Value]], float]],
+    extra_features: Callable[[Mapping[str, Value]], Mapping[str, float]] | None,
+    widen: Mapping[str, int],
+    maximize: tuple[bool, ...],
+) -> Strategy:
+    # Imported late, for SciPy comes with it, which nothing else here needs.
+    from optuna_nas.search.predictor import Predictor, PredictorSettings
+
+    settings = PredictorSettings(n_candidates, known_objectives, extra_features, widen)
     return Predictor(n_startup, settings, maximize)

@@ -6,12 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from optuna_nas.samplers._strategy_sampler import (
-    ConstraintsFunction,
-    StrategySampler,
-    check_count,
-    check_share,
-)
+from optuna_nas._arguments import check_count, check_share
+from optuna_nas.samplers._strategy_sampler import ConstraintsFunction, StrategySampler
 from optuna_nas.search import EvolutionSettings, RegularizedEvolution, Strategy
 from optuna_nas.search.population import Population
 from optuna_nas.search.removal import Mixture, oldest, worst

@@ -12,7 +12,6 @@ from optuna_nas.search.fitness import Evidence, Fitness
 from optuna_nas.search.local_search import LocalSearch
 from optuna_nas.search.policy import PolicyGradient
 from optuna_nas.search.population import Individual, Population
-from optuna_nas.search.predictor import Predictor, PredictorSettings
 from optuna_nas.search.rewards import absolute_reward, cubic_reward, soft_reward
 from optuna_nas.search.selection import tournament
 from optuna_nas.search.strategy import Memory, Proposal, Request, Strategy
@@ -29,8 +28,6 @@ __all__ = [
     "ParameterEncoding",
     "PolicyGradient",
     "Population",
-    "Predictor",
-    "PredictorSettings",
     "Proposal",
     "RegularizedEvolution",
     "Request",

@@ -58,6 +58,19 @@ def measured(name: str, measure: Measure, candidates: Sequence[Params]) -> NDArr
     return values
 
 
+def check_known_objectives(functions: Mapping[int, Measure], objectives: int) -> None:
+    """Refuse known objectives that are not some, but not all, of so many objectives.
+
+    Raises:
+        ValueError: What was expected and what came.
+    """
+    if functions and not set(functions) < set(range(objectives)):
+        raise ValueError(
+            "known_objectives must name some, but not all, of the study's objectives by their "
+            f"number from 0 to {objectives - 1}, got {list(functions)}."
+        )
+
+
 def known_losses(
     functions: Mapping[int, Measure], maximize: Sequence[bool], candidates: Sequence[Params]
 ) -> NDArray[np.float64]:

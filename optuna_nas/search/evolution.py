@@ -11,6 +11,7 @@ from optuna_nas.search.candidates import (
     Candidate,
     Measure,
     best_by_score,
+    check_known_objectives,
     distinct,
     known_losses,
     rarest,
@@ -77,12 +78,7 @@ class RegularizedEvolution:
         settings: EvolutionSettings,
         maximize: tuple[bool, ...] = (),
     ) -> None:
-        known = settings.known_objectives
-        if known and not set(known) < set(range(len(maximize))):
-            raise ValueError(
-                "known_objectives must name some, but not all, of the study's objectives by their "
-                f"number from 0 to {len(maximize) - 1}, got {list(known)}."
-            )
+        check_known_objectives(settings.known_objectives, len(maximize))
         self.population = Population(population_size, settings.removal)
         self._n_startup = n_startup
         self._settings = settings
@@ -112,9 +108,8 @@ class RegularizedEvolution:
         elif not starting and self._settings.known_objectives:
             chosen = self._rare_child(request, memory)
         if chosen is None:
-            chosen = draw() if not self._settings.deduplicate else None
-        if chosen is None:
-            chosen = unknown(draw, request, memory, walk=not starting)
+            deduplicate = self._settings.deduplicate
+            chosen = unknown(draw, request, memory, walk=not starting) if deduplicate else draw()
         return Proposal(chosen)
 
     def _distinct(self, draw: Callable[[], Candidate], memory: Memory) -> list[Candidate]:

@@ -16,9 +16,8 @@ class Front:
 
     def __init__(self) -> None:
         self.members: list[Individual] = []
-        self._losses: NDArray[np.float64] = np.empty(
-            (0, 0)
-        )  # of the members, if several objectives count
+        # Of the members, shape (members, objectives); read only if several objectives count.
+        self._losses: NDArray[np.float64] = np.empty((0, 0))
 
     def improved_by(self, individual: Individual) -> bool:
         """Whether no member is at least as good."""

@@ -12,7 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from optuna_nas.search.candidates import Candidate, Measure, known_losses
+from optuna_nas.search.candidates import (
+    Candidate,
+    Measure,
+    check_known_objectives,
+    known_losses,
+)
 from optuna_nas.search.companions import Companions
 from optuna_nas.search.deduplication import unknown
 from optuna_nas.search.domination import crowding_distances, domination_ranks, losses_of
@@ -79,11 +84,7 @@ class Predictor:
         self, n_startup: int, settings: PredictorSettings, maximize: tuple[bool, ...]
     ) -> None:
         known = settings.known_objectives
-        if known and not set(known) < set(range(len(maximize))):
-            raise ValueError(
-                "known_objectives must name some, but not all, of the study's objectives by their "
-                f"number from 0 to {len(maximize) - 1}, got {list(known)}."
-            )
+        check_known_objectives(known, len(maximize))
         self._n_startup = n_startup
         self._settings = settings
         self._maximize = maximize

@@ -19,11 +19,9 @@ from __future__ import annotations
 
 import math
 import pickle
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import optuna
@@ -34,64 +32,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from optuna_nas.testing.instructions import instructions_of
+from optuna_nas.testing.learning_curves import QUALITIES, STEPS, curve, fill, follow
 from optuna_nas.testing.samplers import CountingStorage
 
 PrunerFactory = Callable[[], BasePruner]
-
-STEPS = 20
-
-# Final values of trials in the order they come: good and bad, with a new best now and then.
-QUALITIES = (0.5, 0.3, 0.6, 0.2, 0.55, 0.4, 0.7, 0.1, 0.65, 0.35, 0.5, 0.15, 0.72, 0.3, 0.6, 0.05)
-
-
-def curve(quality: float, steps: int = STEPS) -> list[float]:
-    """A learning curve that rises to 98 % of `quality` at its last step. Curves never cross."""
-    return [quality * (1.0 - math.exp(-4.0 * step / steps)) for step in range(1, steps + 1)]
-
-
-def follow(study: Study, values: Sequence[float], steps: Sequence[int] | None = None) -> int | None:
-    """Run one trial until it is pruned or its values end; the step it was pruned at, or None."""
-    trial = study.ask()
-    for step, value in zip(steps or range(1, len(values) + 1), values, strict=True):
-        trial.report(value, step)
-        if trial.should_prune():
-            study.tell(trial, state=TrialState.PRUNED)
-            return step
-    if math.isfinite(values[-1]):
-        study.tell(trial, values[-1])
-    else:
-        study.tell(trial, state=TrialState.FAIL)
-    return None
-
-
-def fill(study: Study, trials: int, steps: int) -> None:
-    """Add completed trials of many qualities."""
-    for number in range(trials):
-        values = curve(0.3 + 0.4 * (number * 0.618 % 1.0), steps)
-        study.add_trial(
-            optuna.create_trial(
-                value=values[-1], intermediate_values=dict(enumerate(values, start=1))
-            )
-        )
-
-
-def instructions_of(function: Callable[[], Any]) -> int:
-    """How many Python instructions run in a call: a measure of cost that does not waver."""
-    count = 0
-
-    def note(frame: FrameType, event: str, argument: Any) -> Callable[..., Any]:
-        nonlocal count
-        frame.f_trace_opcodes = True
-        count += event == "opcode"
-        return note
-
-    before = sys.gettrace()
-    sys.settrace(note)
-    try:
-        function()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 class PrunerPromises:

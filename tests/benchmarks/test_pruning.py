@@ -1,23 +1,16 @@
 """The simulation of pruners spends what it may, and measures what it says."""
 
 import numpy as np
-import optuna
 import pruning as script
 import pytest
 from optuna.pruners import NopPruner, ThresholdPruner
+
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
 # Ten runs of four epochs; the last values are 0.0, 0.1, ..., 0.9.
 CURVES = np.linspace(0.0, 0.9, 10)[:, None] - np.array([0.3, 0.2, 0.1, 0.0])
 TASK = script.Task("toy", True, CURVES)
 ORDER = np.array([2, 7, 0, 9, 1, 3, 4, 5, 6, 8])
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(verbosity)
 
 
 def test_scale_is_the_distance_of_the_median_from_the_best():

@@ -13,7 +13,8 @@ from optuna import pruners
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from optuna_nas.pruners import DiscardPruner, LearningCurvePruner
-from optuna_nas.testing.pruners import STEPS, PrunerFactory, PrunerPromises
+from optuna_nas.testing.learning_curves import STEPS
+from optuna_nas.testing.pruners import PrunerFactory, PrunerPromises
 
 LATER_TRIALS = ("test_other_trials_do_not_change_an_answer",)
 NOT_KEPT = "the answer at a step depends on when it is asked for"

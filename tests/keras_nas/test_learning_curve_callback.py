@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,15 +13,9 @@ from keras_nas._keras import keras
 from optuna_nas._optuna import curve_of, predicted_values
 from optuna_nas.pruners import LearningCurvePruner
 
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
+
 EPOCHS = 6
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(verbosity)
 
 
 def fit(trial: Any, *, epochs: int = EPOCHS, **arguments: Any) -> list[float]:

@@ -8,14 +8,23 @@ import sys
 import optuna_nas
 
 
+def imported_of(names: str, modules: str) -> str:
+    """Which of the names a fresh interpreter has imported after the modules, as a list's text."""
+    code = f"import sys, {modules}; print(sorted(set('{names}'.split()) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
 def test_no_framework_is_imported() -> None:
     heavy = "keras tensorflow torch jax onnx onnxruntime sklearn pandas plotly keras_nas"
-    code = (
-        "import sys, optuna_nas, optuna_nas.spaces, optuna_nas.samplers, optuna_nas.pruners; "
-        f"print(sorted(set('{heavy}'.split()) & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    modules = "optuna_nas, optuna_nas.spaces, optuna_nas.samplers, optuna_nas.pruners"
+    assert imported_of(heavy, modules) == "[]"
+
+
+def test_scipy_is_imported_where_it_is_needed() -> None:
+    modules = "optuna_nas, optuna_nas.spaces, optuna_nas.samplers, optuna_nas.pruners"
+    assert imported_of("scipy optuna_nas.samplers", modules) == "['optuna_nas.samplers']"
+    assert imported_of("scipy", "optuna_nas.search.predictor") == "['scipy']"
 
 
 def test_public_names_exist() -> None:

@@ -15,10 +15,14 @@ from optuna.trial import TrialState
 from optuna_nas._optuna import curve_of, predicted_values
 from optuna_nas.pruners import CurveRecorder, LearningCurvePruner
 from optuna_nas.samplers import RegularizedEvolutionSampler
-from optuna_nas.testing.pruners import QUALITIES, curve
+from optuna_nas.testing.learning_curves import QUALITIES, curve
 from optuna_nas.testing.samplers import CountingStorage
+from tests.optuna_nas.pruners.objectives import recorded_quality
 
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning"),
+    pytest.mark.usefixtures("quiet_optuna"),
+]
 
 
 def study_of_two(storage: BaseStorage | None = None) -> Study:
@@ -84,17 +88,7 @@ def test_other_processes_learn_from_the_curves(kind: str, tmp_path: Path) -> Non
 def test_samplers_count_what_was_predicted() -> None:
     study = study_of_two()
     study.sampler = RegularizedEvolutionSampler(seed=0, population_size=4, n_startup_trials=4)
-
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        quality = trial.suggest_float("quality", 0.0, 1.0)
-        with CurveRecorder(trial, known={1: 1.0}) as recorder:
-            for step, value in enumerate(curve(quality), start=1):
-                recorder.report(value, step)
-                if recorder.should_prune():
-                    raise optuna.TrialPruned
-        return value, 1.0
-
-    study.optimize(objective, n_trials=40)
+    study.optimize(recorded_quality, n_trials=40)
     pruned = [t for t in study.trials if t.state == TrialState.PRUNED]
     assert len(pruned) > 10
     assert all(predicted_values(t) is not None for t in pruned)

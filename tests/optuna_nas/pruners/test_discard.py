@@ -8,7 +8,9 @@ import optuna
 import pytest
 
 from optuna_nas.pruners import DiscardPruner
-from optuna_nas.testing.pruners import follow
+from optuna_nas.testing.learning_curves import follow
+
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
 
 def test_only_the_top_fraction_goes_on() -> None:

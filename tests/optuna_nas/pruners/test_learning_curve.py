@@ -15,7 +15,9 @@ from optuna_nas._optuna import CURVE, curve_of, predicted_values
 from optuna_nas.errors import CurveError
 from optuna_nas.pruners import LearningCurvePruner
 from optuna_nas.pruners._study_curves import PEERS, LossCurve, StudyCurves
-from optuna_nas.testing.pruners import QUALITIES, curve, follow
+from optuna_nas.testing.learning_curves import QUALITIES, curve, follow
+
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
 
 def study_of(pruner: LearningCurvePruner, qualities: Sequence[float] = QUALITIES[:8]) -> Study:
@@ -141,7 +143,7 @@ def test_infeasible_trials_set_no_bar() -> None:
             trial.report(value, step)
         study.tell(trial, value)
     follow(study, curve(0.1))
-    (memory,) = next(iter(study.pruner._memories.values())).values()
+    (memory,) = study.pruner._memories.values()
     assert memory.curves.front == pytest.approx(-max(curve(0.7)))  # the best that is allowed
 
 
@@ -161,7 +163,7 @@ def test_a_length_for_each_trial() -> None:
     trial.report(0.02, 3)
     trial.report(0.02, 5)
     trial.should_prune()
-    (memory,) = next(iter(pruner._memories.values())).values()
+    (memory,) = pruner._memories.values()
     assert memory.decisions[trial.number].max_step == 40
 
 
@@ -186,7 +188,7 @@ def test_memory_is_bounded() -> None:
     study = study_of(pruner, np.linspace(0.1, 0.8, 3 * PEERS))
     for _ in range(3 * PEERS):
         follow(study, curve(0.01))
-    (memory,) = next(iter(pruner._memories.values())).values()
+    (memory,) = pruner._memories.values()
     assert len(memory.curves.completed) == len(memory.curves.stopped) == PEERS
     assert len(memory.decisions) <= 1
     assert memory.curves.completions == 3 * PEERS

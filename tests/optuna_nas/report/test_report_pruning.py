@@ -6,18 +6,18 @@ import math
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pytest
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 from report_studies import new_study
 
 from optuna_nas._optuna import CURVE, CurveRecord
-from optuna_nas.pruners import CurveRecorder, LearningCurvePruner
+from optuna_nas.pruners import LearningCurvePruner
 from optuna_nas.report import plot_calibration, plot_extrapolation, write_report
 from optuna_nas.report.pruning import pruning_cost_of
 from optuna_nas.report.reading import read_study
-from optuna_nas.testing.pruners import curve, follow
+from optuna_nas.testing.learning_curves import curve, follow
+from tests.optuna_nas.pruners.objectives import recorded_quality
 
 
 @pytest.fixture(scope="module")
@@ -82,18 +82,9 @@ def test_several_objectives(tmp_path: Path) -> None:
     study = new_study("maximize", "minimize")
     study.pruner = LearningCurvePruner(20, min_probability=0.2)
 
-    def objective(trial: optuna.Trial) -> tuple[float, float]:
-        quality = trial.suggest_float("quality", 0.0, 1.0)
-        with CurveRecorder(trial, known={1: 1.0}) as recorder:
-            for step, value in enumerate(curve(quality), start=1):
-                recorder.report(value, step)
-                if recorder.should_prune():
-                    raise optuna.TrialPruned
-        return value, 1.0
-
     for quality in (0.9, 0.8, 0.85, 0.7, 0.75, 0.1):
         study.enqueue_trial({"quality": quality})
-    study.optimize(objective, n_trials=6)
+    study.optimize(recorded_quality, n_trials=6)
     cost = pruning_cost_of(read_study(study))
     assert cost is not None
     assert cost.regret is None

@@ -178,16 +178,6 @@ def test_constraints_in_both_of_optunas_forms():
     assert best.fitness.losses == (-1.0,)
 
 
-def test_trials_of_another_study_are_noticed():
-    history = history_of()
-    history.update([trial_of(0)], current=-1)
-    other = trial_of(0)
-    other.datetime_start = START - timedelta(days=1)
-    assert history.belongs_to([trial_of(0), trial_of(1)])
-    assert history.belongs_to([])
-    assert not history.belongs_to([other])
-
-
 def test_each_finished_trial_is_read_once():
     reads = []
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-import optuna
 import pytest
+from optuna.samplers import RandomSampler
 from optuna.trial import Trial
 
 from optuna_nas._optuna import NOTE
 from optuna_nas.samplers import LocalSearchSampler
 from optuna_nas.search.local_search import CLIMB
-from optuna_nas.space import Choice, Repeat, SearchSpace, conv, global_average_pooling, identity
 from optuna_nas.testing.objectives import architecture_of, deep_objective, large_objective
 from optuna_nas.testing.samplers import (
     CountingStorage,
@@ -20,6 +19,9 @@ from optuna_nas.testing.samplers import (
     SamplerPromises,
     params_of,
 )
+from tests.optuna_nas.samplers.studies import CHAIN, create_study, mean_best, size_of
+
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
 
 class TestLocalSearch(SamplerPromises):
@@ -32,18 +34,6 @@ class TestLocalSearchWithShortStarts(SamplerPromises):
     @pytest.fixture
     def make_sampler(self) -> SamplerFactory:
         return lambda seed: LocalSearchSampler(seed=seed, n_startup_trials=2)
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    yield
-    optuna.logging.set_verbosity(verbosity)
-
-
-def create_study(sampler: LocalSearchSampler, **arguments) -> optuna.Study:
-    return optuna.create_study(**{"direction": "maximize", "sampler": sampler, **arguments})
 
 
 def test_neighbors_differ_in_one_decision_and_what_comes_with_it():
@@ -96,13 +86,8 @@ def test_it_finds_the_optimum_of_a_rugged_task_sooner_than_random_search():
             sum(tables[i, chosen[i], chosen[i - 1], chosen[i - 2]] for i in range(len(chosen)))
         )
 
-    def best(sampler: optuna.samplers.BaseSampler) -> float:
-        study = create_study(sampler)
-        study.optimize(objective, n_trials=100)
-        return study.best_value
-
-    ours = np.mean([best(LocalSearchSampler(seed=seed)) for seed in range(4)])
-    random = np.mean([best(optuna.samplers.RandomSampler(seed=seed)) for seed in range(4)])
+    ours = mean_best(lambda seed: LocalSearchSampler(seed=seed), objective, seeds=4, n_trials=100)
+    random = mean_best(lambda seed: RandomSampler(seed=seed), objective, seeds=4, n_trials=100)
     assert ours > random + 0.2
 
 
@@ -114,23 +99,6 @@ def test_added_and_enqueued_trials_are_climbed_upon():
     assert all(
         sum(params[name] != good[name] for name in good) <= 2 for params in params_of(study)[1:]
     )
-
-
-CHAIN = SearchSpace(
-    "chain",
-    input_shape=(8, 8, 1),
-    classes=3,
-    body=[
-        Repeat(
-            "block", 1, 4, Choice("op", {"conv": conv(Choice("f", [2, 4]), 3), "skip": identity()})
-        ),
-        global_average_pooling(),
-    ],
-)
-
-
-def size_of(trial: Trial) -> float:
-    return float(CHAIN.graph(CHAIN.suggest(trial)).params)
 
 
 def test_space_neighbors_are_whole_architectures_and_networks_do_not_come_twice():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 
 import numpy as np
 import optuna
@@ -17,19 +16,13 @@ from optuna_nas.search import absolute_reward, cubic_reward
 from optuna_nas.space import Choice, Repeat, SearchSpace, conv, global_average_pooling, identity
 from optuna_nas.testing.samplers import SamplerFactory, SamplerPromises
 
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
+
 
 class TestPromises(SamplerPromises):
     @pytest.fixture
     def make_sampler(self) -> SamplerFactory:
         return lambda seed: PolicyGradientSampler(seed=seed)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    yield
-    optuna.logging.set_verbosity(verbosity)
 
 
 def layers(trial: Trial) -> float:

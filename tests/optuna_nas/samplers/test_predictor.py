@@ -14,24 +14,15 @@ from optuna_nas.samplers import PredictorSampler
 from optuna_nas.search.hypervolume import hypervolume
 from optuna_nas.spaces import nas_bench_201
 from optuna_nas.testing.samplers import SamplerFactory, SamplerPromises, params_of
+from tests.optuna_nas.samplers.studies import create_study, mean_best
+
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
 
 class TestPredictor(SamplerPromises):
     @pytest.fixture
     def make_sampler(self) -> SamplerFactory:
         return lambda seed: PredictorSampler(seed=seed, n_candidates=30)
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    yield
-    optuna.logging.set_verbosity(verbosity)
-
-
-def create_study(sampler: PredictorSampler, **arguments) -> optuna.Study:
-    return optuna.create_study(**{"direction": "maximize", "sampler": sampler, **arguments})
 
 
 def edges(trial: Trial) -> list[int]:
@@ -72,19 +63,12 @@ def test_coordinated_depth_and_layers():
         fitting = sum(op == "xyzxyzxy"[i] for i, op in enumerate(layers[:6]))
         return fitting - 0.6 * abs(depth - 6)
 
-    best = {}
-    for name, make in {
-        "predictor": lambda seed: PredictorSampler(seed=seed),
-        "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
-    }.items():
-        values = []
-        for seed in range(3):
-            study = create_study(make(seed))
-            study.optimize(objective, n_trials=50)
-            values.append(study.best_value)
-        best[name] = np.mean(values)
-    assert best["predictor"] > 5.5
-    assert best["predictor"] > best["tpe"] + 0.5
+    ours = mean_best(lambda seed: PredictorSampler(seed=seed), objective, seeds=3, n_trials=50)
+    tpe = mean_best(
+        lambda seed: optuna.samplers.TPESampler(seed=seed), objective, seeds=3, n_trials=50
+    )
+    assert ours > 5.5
+    assert ours > tpe + 0.5
 
 
 def front_volume(study: optuna.Study) -> float:

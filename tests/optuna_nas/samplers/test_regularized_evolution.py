@@ -18,20 +18,10 @@ from optuna.trial import Trial, TrialState
 from optuna_nas._optuna import SPACE
 from optuna_nas.errors import SpaceMismatchError
 from optuna_nas.samplers import RegularizedEvolutionSampler
-from optuna_nas.space import Choice, Repeat, SearchSpace, conv, global_average_pooling, identity
 from optuna_nas.spaces import nas_bench_201
+from tests.optuna_nas.samplers.studies import CHAIN, create_study, mean_best, size_of
 
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    yield
-    optuna.logging.set_verbosity(verbosity)
-
-
-def create_study(sampler: RegularizedEvolutionSampler, **arguments) -> optuna.Study:
-    return optuna.create_study(**{"direction": "maximize", "sampler": sampler, **arguments})
+pytestmark = pytest.mark.usefixtures("quiet_optuna")
 
 
 def evolution(**arguments) -> RegularizedEvolutionSampler:
@@ -68,18 +58,13 @@ def test_children_change_one_decision_and_draw_what_is_new():
 
 
 def test_it_beats_random_search():
-    best = {}
-    for name, make in {
-        "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed),
-        "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-    }.items():
-        results = []
-        for seed in range(3):
-            study = create_study(make(seed))
-            study.optimize(layers, n_trials=100)
-            results.append(study.best_value)
-        best[name] = np.mean(results)
-    assert best["evolution"] > best["random"] + 20
+    ours = mean_best(
+        lambda seed: RegularizedEvolutionSampler(seed=seed), layers, seeds=3, n_trials=100
+    )
+    random = mean_best(
+        lambda seed: optuna.samplers.RandomSampler(seed=seed), layers, seeds=3, n_trials=100
+    )
+    assert ours > random + 20
 
 
 def test_startup_is_random_and_counts_added_trials():
@@ -360,22 +345,6 @@ def test_reseeding_makes_another_stream():
 
 # --- with a declared space -----------------------------------------------------------------------
 
-CHAIN = SearchSpace(
-    "chain",
-    input_shape=(8, 8, 1),
-    classes=3,
-    body=[
-        Repeat(
-            "block", 1, 4, Choice("op", {"conv": conv(Choice("f", [2, 4]), 3), "skip": identity()})
-        ),
-        global_average_pooling(),
-    ],
-)
-
-
-def size_of(trial: Trial) -> float:
-    return float(CHAIN.graph(CHAIN.suggest(trial)).params)
-
 
 def test_space_proposals_are_whole_architectures_and_no_network_comes_twice():
     study = create_study(evolution(space=CHAIN))
@@ -385,7 +354,6 @@ def test_space_proposals_are_whole_architectures_and_no_network_comes_twice():
     study.optimize(size_of, n_trials=25)
     assert drawn == []  # all decisions are proposed together, those of new copies too
     identities = [CHAIN.identity(CHAIN.genotype(trial.params)) for trial in study.trials]
-    # Up to four convolutions of two widths, the skips fall away: 1 + 2 + 4 + 8 + 16 networks.
     assert len(set(identities)) == 25
 
 

@@ -11,11 +11,9 @@ from optuna_nas.search import (
     Individual,
     Memory,
     ParameterEncoding,
-    Predictor,
-    PredictorSettings,
     Request,
 )
-from optuna_nas.search.predictor import _KEPT, _selected
+from optuna_nas.search.predictor import _KEPT, Predictor, PredictorSettings, _selected
 from optuna_nas.space.decisions import Categorical
 
 DOMAINS = {f"edge{i}": Categorical((0, 1, 2, 3)) for i in range(6)}

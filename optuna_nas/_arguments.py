@@ -1,4 +1,4 @@
-"""What the arguments of pruners must be."""
+"""What the arguments of samplers and pruners must be."""
 
 from __future__ import annotations
 
