@@ -7,8 +7,9 @@ times the median first loss. No method has learned anything from other tasks.
 
     python benchmarks/curves.py --data curves.npz
 
-Domhan's sampler and DeepHyper's, where that is installed, are slow and get fewer runs; a second
-table has all methods on just these.
+Domhan's sampler and DeepHyper's, where that is installed, are slow and get fewer runs; further
+tables have all methods on just these. With `--kept FOLDER` their forecasts are kept in files there,
+and a run that was interrupted goes on where it was.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,18 @@ from learning_curves.deephyper import DeepHyper
 from learning_curves.domhan import Domhan
 from learning_curves.pooled import Pooled
 from learning_curves.reliability import reliability
-from learning_curves.scores import Scores, score, studies
+from learning_curves.scores import Scores, score, studies, summary
+from learning_curves.slow import Kept, order
 
-from optuna_nas.curves import ClosedForm, CurveModel, LastValue, Network, Parametric, Warm
+from optuna_nas.curves import (
+    METHODS,
+    ClosedForm,
+    CurveModel,
+    LastValue,
+    Network,
+    Parametric,
+    Warm,
+)
 
 CUTOFFS = (0.1, 0.2, 0.4, 0.6)
 Maker = Callable[[Task], CurveModel]
@@ -82,6 +92,45 @@ def compare(
     return rows
 
 
+def beside(
+    tasks: list[Task],
+    name: str,
+    kept: Kept,
+    ours: dict[str, tuple[Maker, int]],
+    *,
+    runs: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """A slow rival and ours on the runs that the rival has forecast at all cutoffs."""
+    rows = []
+    done = {
+        task.name: set.intersection(
+            *({f.run for f in kept.of(task, cutoff, seed, runs)} for cutoff in CUTOFFS)
+        )
+        for task in tasks
+    }
+    for suite in sorted({task.suite for task in tasks if len(done[task.name]) > 1}):
+        members = [task for task in tasks if task.suite == suite and len(done[task.name]) > 1]
+        for cutoff in CUTOFFS:
+            theirs = []
+            for task in members:
+                found = kept.of(task, cutoff, seed, runs)
+                theirs.append(summary(task, [[f for f in found if f.run in done[task.name]]]))
+            row = {"suite": suite, "method": name, "cutoff": cutoff}
+            rows.append(row | asdict(average(theirs)))
+        for method, (make, finished) in ours.items():
+            for cutoff in CUTOFFS:
+                scores = []
+                for task in members:
+                    shuffled = order(task, seed)
+                    mine = [run for run in shuffled[:runs] if run in done[task.name]]
+                    group = (np.array(mine), shuffled[len(shuffled) - finished :])
+                    scores.append(score(make(task), task, cutoff, groups=[group]))
+                row = {"suite": suite, "method": method, "cutoff": cutoff}
+                rows.append(row | asdict(average(scores)))
+    return rows
+
+
 def report(rows: list[dict[str, Any]]) -> str:
     """One table: suite and method down, cutoffs across."""
     keys = list(dict.fromkeys((row["suite"], row["method"]) for row in rows))
@@ -98,13 +147,29 @@ def report(rows: list[dict[str, Any]]) -> str:
     return table(["suite", "method", *(f"{c:.0%}" for c in CUTOFFS), "ms", "forecasts"], lines)
 
 
+def coverage(rows: list[dict[str, Any]]) -> str:
+    """One line a method, one column a suite."""
+    suites = list(dict.fromkeys(row["suite"] for row in rows))
+    lines = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        found = (
+            [r["coverage"] for r in rows if (r["suite"], r["method"]) == (suite, method)]
+            for suite in suites
+        )
+        lines.append([method, *(f"{np.mean(shares):.3f}" for shares in found)])
+    return table(["method", *suites], lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="curves.npz")
     parser.add_argument("--runs", type=int, default=40, help="forecast in each study")
     parser.add_argument("--studies", type=int, default=5, help="of each task")
-    parser.add_argument("--slow-runs", type=int, default=4, help="of one study, for slow rivals")
-    parser.add_argument("--samples", type=int, default=600, help="of Domhan's sampler; 0: without")
+    parser.add_argument("--domhan-runs", type=int, default=17, help="of each task; 0: without")
+    parser.add_argument("--deephyper-runs", type=int, default=7, help="of each task; 0: without")
+    parser.add_argument("--samples", type=int, default=600, help="of Domhan's sampler")
+    parser.add_argument("--kept", type=Path, help="folder for the forecasts of slow rivals")
+    parser.add_argument("--only-kept", action="store_true", help="start no slow rival")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="write the report (.md) or the numbers (.json)")
     arguments = parser.parse_args()
@@ -116,38 +181,45 @@ def main() -> None:
         "closed form, cold": (lambda task: ClosedForm(), 0),
         "closed form, 10 finished": (lambda task: Warm(ClosedForm()), 10),
         "closed form, 30 finished": (lambda task: Warm(ClosedForm()), 30),
+        "network, cold": (lambda task: Network(), 0),
+        "network, 10 finished": (lambda task: Warm(Network()), 10),
+        "network, 30 finished": (lambda task: Warm(Network()), 30),
+        "both, cold": (lambda task: Pooled(ClosedForm(), Network()), 0),
+        "both, 30 finished": (lambda task: Warm(Pooled(ClosedForm(), Network())), 30),
     }
-    if find_spec("onnxruntime") is not None:
-        ours |= {
-            "network, cold": (lambda task: Network(), 0),
-            "network, 10 finished": (lambda task: Warm(Network()), 10),
-            "network, 30 finished": (lambda task: Warm(Network()), 30),
-            "both, cold": (lambda task: Pooled(ClosedForm(), Network()), 0),
-            "both, 30 finished": (lambda task: Warm(Pooled(ClosedForm(), Network())), 30),
-        }
     rows = compare(tasks, ours, runs=arguments.runs, number=arguments.studies, seed=seed)
     parts = [
-        "Log density / mean absolute error / coverage of the 90 % interval / Kendall's tau.",
+        "Log density / mean absolute error / coverage of the 90 % interval / Kendall's tau.\n"
+        "Errors and tau are those of medians; milliseconds are of the processor, peers learned.",
         report(rows),
     ]
     results: dict[str, Any] = {"all": rows}
     print(*parts, sep="\n\n", file=sys.stderr, flush=True)  # the rest takes longer
-    judged = reliability(tasks, lambda task: Warm(ClosedForm()), seed=seed)
-    parts += ["## Reliability where it would prune", judged.text]
+    parts += ["## Coverage of the 90 % interval, all cutoffs together", coverage(rows)]
+    judged = reliability(tasks, lambda task: METHODS["warm"], seed=seed)
+    parts += ["## Reliability of the default where it would prune", judged.text]
     print(judged.text, file=sys.stderr, flush=True)
     results["reliability"] = judged.rows
-    if arguments.samples:
-        slow: dict[str, tuple[Maker, int]] = {
-            "Domhan et al., MCMC": (
-                lambda task: Domhan(*ends(task), samples=arguments.samples),
-                0,
-            )
-        }
-        if deephyper.installed():
-            slow["DeepHyper, MCMC"] = (lambda task: DeepHyper(*ends(task)), 0)
-        few = compare(tasks, slow | ours, runs=arguments.slow_runs, number=1, seed=seed)
-        parts += ["## The same few runs for all", report(few)]
-        results["few"] = few
+    slow: dict[str, tuple[Maker, int]] = {
+        "Domhan et al., MCMC": (
+            lambda task: Domhan(*ends(task), samples=arguments.samples),
+            arguments.domhan_runs,
+        ),
+        "DeepHyper, MCMC": (lambda task: DeepHyper(*ends(task)), arguments.deephyper_runs),
+    }
+    with TemporaryDirectory() as temporary:
+        folder = arguments.kept or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, (make, runs) in slow.items():
+            kept = Kept(folder / f"{name.split()[0].strip(',').lower()}.jsonl")
+            missing = name.startswith("DeepHyper") and not deephyper.installed()
+            if not (arguments.only_kept or missing):
+                for _ in kept.complete(tasks, CUTOFFS, make, seed=seed, runs=runs):
+                    pass
+            few = beside(tasks, name, kept, ours, runs=runs, seed=seed)
+            if few:
+                parts += [f"## {name}, and the same runs for ours", report(few)]
+                results[name] = few
     results["environment"] = environment("numpy", "scipy")
     path = None if arguments.out is None else str(arguments.out)
     write(path, "Learning-curve extrapolation", "\n\n".join(parts), results)

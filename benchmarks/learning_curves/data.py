@@ -2,7 +2,7 @@
 
 They come as one array a task, ``<task>__<metric>``, one row a run and one column an epoch:
 Baker et al. 2018 (https://arxiv.org/abs/1705.10823), TaskSet (https://arxiv.org/abs/2002.11887) and
-NAS-Bench-NLP (https://arxiv.org/abs/2006.07116).
+NAS-Bench-NLP (https://arxiv.org/abs/2006.07116); or recorded by `learning_curves.record`.
 """
 
 from __future__ import annotations
@@ -44,10 +44,12 @@ class Task:
         return self.losses[:, -1]
 
 
+SUITES = {"metaqnn": "baker", "resnet": "baker", "taskset": "taskset", "nasbench": "nasbench"}
+
+
 def suite_of(name: str) -> str:
-    """Which publication a task is from: the first word of its name, with the NAS tasks as one."""
-    first = name.split("_")[0]
-    return first if first in ("taskset", "nasbench", "synthetic") else "baker"
+    """Which publication a task is from, by the first word of its name; others are recorded ones."""
+    return SUITES.get(name.split("_")[0], "recorded")
 
 
 def make_task(name: str, losses: Array, *, maximize: bool = False) -> Task:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learning_curves.data import Task
-from optuna_nas.curves import Curve, CurveModel
+from optuna_nas.curves import Curve, CurveModel, Predictor
 
 Array = NDArray[np.float64]
 WORST_LOG_DENSITY = -10.0
@@ -18,8 +18,30 @@ LARGEST_ERROR = 10.0
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """One forecast and what came of it.
+
+    Attributes:
+        run: Row of the task.
+        log_density: Of the final loss, in units of the task's scale; no less than -10.
+        median: Of the forecast, in the units of the losses.
+        inside: Whether the final loss is in the central 90 % interval.
+        seconds: Of the processor.
+    """
+
+    run: int
+    log_density: float
+    median: float
+    inside: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Scores:
-    """Means over the forecasts of one task at one cutoff; errors in units of the task's scale."""
+    """Means over the forecasts of one task at one cutoff; errors in units of the task's scale.
+
+    The point that absolute errors and Kendall's tau are of is the median, the best one for both.
+    """
 
     log_likelihood: float
     mae: float
@@ -29,14 +51,27 @@ class Scores:
     cases: int
 
 
+def forecast(predictor: Predictor, task: Task, run: int, cutoff: float) -> Forecast:
+    """Forecast the final loss of a run from the part of it up to `cutoff`."""
+    count = max(1, round(cutoff * len(task.steps)))
+    values = task.losses[run, :count]
+    start = time.process_time()
+    posterior = predictor.predict(Curve.read(values, task.steps[:count], maximize=False))
+    seconds = time.process_time() - start
+    final = float(task.finals[run])
+    return Forecast(
+        int(run),
+        max(WORST_LOG_DENSITY, posterior.logpdf(final) + float(np.log(task.scale))),
+        posterior.quantile(0.5),
+        0.05 <= posterior.cdf(final) <= 0.95,
+        seconds,
+    )
+
+
 def score(
-    model: CurveModel,
-    task: Task,
-    cutoff: float,
-    *,
-    groups: Sequence[tuple[Array, Array]],
+    model: CurveModel, task: Task, cutoff: float, *, groups: Sequence[tuple[Array, Array]]
 ) -> Scores:
-    """Forecast the final losses of some runs from their first part.
+    """Forecast some runs of every study.
 
     Args:
         model: What forecasts.
@@ -44,31 +79,30 @@ def score(
         cutoff: Part of the horizon that is seen.
         groups: Studies: the runs that are forecast, and the finished ones a study knows.
     """
-    count = max(1, round(cutoff * len(task.steps)))
-    logs, errors, covered, taus, seconds = [], [], [], [], []
+    forecasts = []
     for runs, finished in groups:
         peers = [Curve(task.steps, task.losses[i]) for i in finished]
         predictor = model.fit(peers, task.horizon)
-        predicted = np.empty(len(runs))
-        for place, run in enumerate(runs):
-            values = task.losses[run, :count]
-            start = time.perf_counter()
-            posterior = predictor.predict(Curve.read(values, task.steps[:count], maximize=False))
-            predicted[place] = posterior.mean
-            seconds.append(time.perf_counter() - start)
-            final = float(task.finals[run])
-            logs.append(max(WORST_LOG_DENSITY, posterior.logpdf(final) + np.log(task.scale)))
-            error = abs(posterior.mean - final) / task.scale
-            errors.append(min(LARGEST_ERROR, error))
-            covered.append(0.05 <= posterior.cdf(final) <= 0.95)
-        taus.append(kendall(predicted, task.finals[runs]))
+        forecasts.append([forecast(predictor, task, run, cutoff) for run in runs])
+    return summary(task, forecasts)
+
+
+def summary(task: Task, studies: Sequence[Sequence[Forecast]]) -> Scores:
+    """The means over all studies; Kendall's tau within each."""
+    every = [f for study in studies for f in study]
+    finals = task.finals
+    errors = [abs(f.median - finals[f.run]) / task.scale for f in every]
+    taus = [
+        kendall(np.array([f.median for f in study]), finals[[f.run for f in study]])
+        for study in studies
+    ]
     return Scores(
-        float(np.mean(logs)),
-        float(np.mean(errors)),
-        float(np.mean(covered)),
-        float(np.nanmean(taus)),
-        1e3 * float(np.median(seconds)),
-        len(logs),
+        float(np.mean([f.log_density for f in every])),
+        float(np.mean(np.minimum(errors, LARGEST_ERROR))),
+        float(np.mean([f.inside for f in every])),
+        float(np.nanmean(taus)) if np.isfinite(taus).any() else float("nan"),
+        1e3 * float(np.median([f.seconds for f in every])),
+        len(every),
     )
 
 
@@ -90,6 +124,3 @@ def studies(
         order = rng.permutation(len(task.losses))
         groups.append((order[:runs], order[runs : runs + finished]))
     return groups
-
-
-Maker = Callable[[], CurveModel]

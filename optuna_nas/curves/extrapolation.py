@@ -22,8 +22,8 @@ METHODS: Mapping[str, CurveModel] = {
     "last_value": LastValue(),
     "parametric": Parametric(),
     "closed_form": ClosedForm(),
-    "network": Network(),  # needs ONNX Runtime
-    "warm": Warm(ClosedForm()),
+    "network": Network(),
+    "warm": Warm(Network()),
 }
 DEFAULT = "warm"
 

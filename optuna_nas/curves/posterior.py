@@ -159,9 +159,22 @@ def student_cdf(z: Array, degrees: int) -> Array:
 
 def student_logpdf(z: Array, degrees: int) -> Array:
     """Log density of Student's t; element by element."""
+    return _log_constant(degrees) - 0.5 * (degrees + 1) * np.log1p(z * z / degrees)
+
+
+def student_pdf(z: Array, degrees: int) -> Array:
+    """Density of Student's t for even degrees of freedom; element by element, without powers."""
+    x = 1.0 + z * z / degrees
+    power = np.sqrt(x)
+    for _ in range(degrees // 2):
+        power *= x  # (1 + z²/ν)^((ν + 1) / 2)
+    density: Array = math.exp(_log_constant(degrees)) / power
+    return density
+
+
+def _log_constant(degrees: int) -> float:
     half = 0.5 * (degrees + 1)
-    constant = math.lgamma(half) - math.lgamma(0.5 * degrees) - 0.5 * math.log(degrees * math.pi)
-    return constant - half * np.log1p(z * z / degrees)
+    return math.lgamma(half) - math.lgamma(0.5 * degrees) - 0.5 * math.log(degrees * math.pi)
 
 
 @lru_cache(maxsize=256)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from optuna_nas.curves.analogs import Analogs
 from optuna_nas.curves.curve import Curve
-from optuna_nas.curves.posterior import Posterior, student_logpdf
+from optuna_nas.curves.posterior import Posterior, student_logpdf, student_pdf
 from optuna_nas.curves.regression import Regression
 
 Array = NDArray[np.float64]
@@ -19,16 +20,19 @@ Array = NDArray[np.float64]
 PRIORS = (
     np.array([1.0, 4.0, 1.0]),  # bias, cold forecast, last value
     np.array([0.5, 0.5, 0.5]),
-    np.array([1.0, 1.0]),
 )
 WIDTHS = 1.25 ** np.arange(-6.0, 4.0)
 # A Student-t as wide as the Gaussian of its variance has .82 of its scale; as good as two curves.
 WIDTH_PRIOR = -4.0 * np.log(WIDTHS / 0.85) ** 2
-NARROWING = np.arange(-4, 1)  # places in `WIDTHS` that all forecasters move together
-NARROWING_PRIOR = -4.0 * np.log(1.25**NARROWING) ** 2
+NARROWING = np.arange(-7, 1)  # places in `WIDTHS` that all forecasters move together
+# The narrowing expected of five forecasters; with m peers 1 + FEW / m times that, as the fewer they
+# are the more what was fitted to them flatters.
+EXPECTED, FEW = 0.5, 4.0
 LOWEST = 50.0  # log density below the median's that still counts: one curve can't decide alone
-# Pseudo-observations of every forecaster in the stack: the cold one, then the regressions.
-PRIOR_TRUST = np.array([2.0, 1.0, 1.0, 1.0])
+# Pseudo-observations of every forecaster in the stack: the cold one, regressions, analogs.
+PRIOR_TRUST = np.array([2.0, 1.0, 1.0, 1.0, 1.0])
+# Least bandwidths of the analogs: of the range of all losses; of the cold forecast's spread.
+LEAST_CHANGE, LEAST_SURPRISE = 1e-4, 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,15 @@ class Units:
             low - whole,
             high + whole,
         )
+
+    @property
+    def whole(self) -> float:
+        """The range of all losses."""
+        return (self.high - self.low) / 3.0
+
+    def sound(self, spread: Array) -> Array:
+        """Spreads of cold forecasts, large enough to divide by."""
+        return np.asarray(np.maximum(spread, 1e-9 * self.whole), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -106,37 +119,39 @@ class Outcome:
 
     @classmethod
     def of(cls, posterior: Posterior, final: float) -> Outcome:
-        """A forecast and what came."""
-        summary = Summary.of(posterior)
-        # The whole forecast is scaled about its center; so, turned round, is the final loss.
-        scaled = summary.center + (final - summary.center) / WIDTHS
-        z = (scaled[:, None] - posterior.locations) / posterior.scales
-        densities = np.exp(student_logpdf(z, posterior.degrees)) @ (
-            posterior.weights / posterior.scales
-        )
-        logs = np.log(np.maximum(densities, 1e-300)) - np.log(WIDTHS)
-        return cls(summary, logs, posterior.degrees)
+        """A forecast and what came.
+
+        Only the components get wider or narrower: where they are stays, or a forecast that is too
+        wide near its center would lose what it says of late take-offs.
+        """
+        scales = WIDTHS[:, None] * posterior.scales
+        z = (final - posterior.locations) / scales
+        densities = (student_pdf(z, posterior.degrees) / scales) @ posterior.weights
+        return cls(Summary.of(posterior), log(densities), posterior.degrees)
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """A cold forecast and three regressions, mixed as they forecast the finished curves.
+    """A cold forecast and four ways of learning from peers, mixed as they forecast these.
 
-    With center p and spread c of a cold forecast, last loss l and final loss f of every curve, the
-    regressions explain (f - l) by the forecast change and the level; (f - p) / c by a bias, the
-    level and the change, which recalibrates the cold forecast; and (f - l) by the level alone.
+    With center p and spread c of a cold forecast, last loss l and final loss f of every curve: one
+    regression explains (f - l) by the forecast change and the level; the other explains (f - p) / c
+    by a bias, the level and the change, which recalibrates the cold forecast. Analogs repeat the
+    values of (f - l), and of (f - p) / c, of similar peers.
 
     Attributes:
         units: The study's scales.
-        regressions: The three.
-        widths: Factors on the cold forecast and on the regressions' scales.
-        trust: Weights of the cold forecast and of the regressions, shape ``(4,)``, sum 1.
+        regressions: Both.
+        analogs: Both.
+        widths: Factors on the scales of the five, shape ``(5,)``.
+        trust: Weights of the five, shape ``(5,)``, sum 1.
         degrees: Degrees of freedom of all components.
     """
 
     units: Units
     regressions: tuple[Regression, ...]
-    widths: tuple[float, ...]
+    analogs: tuple[Analogs, ...]
+    widths: Array
     trust: Array
     degrees: int
 
@@ -152,7 +167,7 @@ class Stack:
         units = Units.of(last, finals)
         degrees = known[0].degrees
         center = np.array([outcome.summary.center for outcome in known])
-        spread = np.array([outcome.summary.spread for outcome in known])
+        spread = units.sound(np.array([outcome.summary.spread for outcome in known]))
         tables = [np.array([outcome.log_densities for outcome in known]).T]
         regressions = []
         observed = features(units, last, center, spread)
@@ -165,8 +180,14 @@ class Stack:
             z = (y - regression.held_out_mean) / scale
             tables.append(student_logpdf(z, degrees) - np.log(scale * unit))
             regressions.append(regression)
+        analogs = (
+            Analogs.fit(last, finals - last, LEAST_CHANGE * units.whole),
+            Analogs.fit(last, (finals - center) / spread, LEAST_SURPRISE),
+        )
+        for analog, unit in zip(analogs, (np.ones_like(spread), spread), strict=True):
+            tables.append(log(analog.held_out(WIDTHS, degrees)) - np.log(unit))
         widths, trust = pool(np.stack(tables))
-        return cls(units, tuple(regressions), tuple(widths.tolist()), trust, degrees)
+        return cls(units, tuple(regressions), analogs, widths, trust, degrees)
 
     def predict(self, curve: Curve, cold: Posterior) -> Posterior:
         """The mixture for a new curve at the same step.
@@ -176,22 +197,34 @@ class Stack:
             cold: Its forecast without the peers.
         """
         summary = Summary.of(cold)
-        cold_width, *widths = self.widths
         low, high = min(self.units.low, curve.last), max(self.units.high, curve.last)
-        center = summary.center + cold_width * (cold.locations - summary.center)
-        locations = [np.clip(center, low, high)]
-        scales = [np.minimum(cold_width * cold.scales, high - low)]
-        observed = (np.array([value]) for value in (curve.last, summary.center, summary.spread))
-        for (x, offset, unit), regression, width in zip(
-            features(self.units, *observed), self.regressions, widths, strict=True
-        ):
+        weights, locations, scales = [cold.weights], [cold.locations], [cold.scales]
+        spread = self.units.sound(np.array([summary.spread]))
+        observed = features(self.units, np.array([curve.last]), np.array([summary.center]), spread)
+        for (x, offset, unit), regression in zip(observed, self.regressions, strict=True):
             location, scale = regression.forecast(x[0])
+            weights.append(np.ones(1))
             locations.append(offset + location * unit)
-            scales.append(width * scale * unit)
-        weights = np.concatenate([self.trust[0] * cold.weights, self.trust[1:]])
+            scales.append(scale * unit)
+        origins = ((curve.last, 1.0), (summary.center, float(spread[0])))
+        for analog, (origin, length) in zip(self.analogs, origins, strict=True):
+            weights.append(analog.weights(curve.last))
+            locations.append(origin + length * analog.changes)
+            scales.append(length * analog.bandwidths)
+        shares = zip(weights, self.trust, strict=True)
+        factors = zip(scales, self.widths, strict=True)
         return Posterior(
-            weights, np.concatenate(locations), np.concatenate(scales), self.degrees, maximize=False
+            np.concatenate([share * trust for share, trust in shares]),
+            np.clip(np.concatenate(locations), low, high),
+            np.minimum(np.concatenate([scale * width for scale, width in factors]), high - low),
+            self.degrees,
+            maximize=False,
         )
+
+
+def log(densities: Array) -> Array:
+    """Logarithms; of densities that underflow, very small ones."""
+    return np.asarray(np.log(np.maximum(densities, 1e-300)), dtype=np.float64)
 
 
 def features(
@@ -203,19 +236,17 @@ def features(
         units: The study's scales.
         last: Losses at the step, shape ``(m,)``.
         center: Of the cold forecasts, shape ``(m,)``.
-        spread: Of the cold forecasts, shape ``(m,)``.
+        spread: Of the cold forecasts, sound, shape ``(m,)``.
     """
     ones = np.ones_like(last)
     level = (last - units.center) / units.spread
     change = np.clip((center - last) / units.change, -10.0, 10.0)
-    spread = np.maximum(spread, 1e-9 * (units.high - units.low))
     own_change = np.clip((center - last) / spread, -3.0, 3.0)
     # Where the cold forecast is wide, more is left to explain: weighted least squares.
     relative = np.sqrt(np.clip(spread / units.change, 1e-3, 1e3))
     return (
         (np.column_stack([ones, change, level]) / relative[:, None], last, units.change * relative),
         (np.column_stack([ones, own_change, np.clip(level, -3.0, 3.0)]), center, spread),
-        (np.column_stack([ones, level]), last, units.change * ones),
     )
 
 
@@ -241,7 +272,8 @@ def pool(tables: Array) -> tuple[Array, Array]:
     trust = stacking(densities, PRIOR_TRUST)
     pooled = np.log(densities @ trust[:, :, None]) + highest
     scores = np.maximum(pooled[:, :, 0], np.median(pooled) - LOWEST).sum(axis=1)
-    chosen = int((scores + NARROWING_PRIOR).argmax())
+    expected = EXPECTED * (1.0 + FEW / tables.shape[2])
+    chosen = int((scores - 4.0 * np.log(1.25**NARROWING / expected) ** 2).argmax())
     return WIDTHS[places[chosen]], trust[chosen]
 
 

@@ -2,9 +2,10 @@
 
 Own method. A cold model forecasts every finished peer from as much of it as the curve in question
 has. How the peers' finals relate to those forecasts and to the losses at that step is then learned
-by small Bayesian regressions, each with an exact leave-one-out forecast of every peer. The
-regressions and the cold forecast are mixed with the weights that forecast the peers best, stacking
-of predictive distributions (Yao et al. 2018, equation 4), found by EM.
+in two ways, each with a leave-one-out forecast of every peer: by small Bayesian regressions, and by
+analogs, which say that what came of one peer may come of another. All of them and the cold forecast
+are mixed with the weights that forecast the peers best, stacking of predictive distributions (Yao
+et al. 2018, equation 4), found by EM.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class WarmPredictor:
         self._stacks: dict[int, Stack | None] = {}
 
     def predict(self, curve: Curve) -> Posterior:
-        """A mixture of the regressions' forecasts and the cold one."""
+        """A mixture of what the peers say and the cold forecast."""
         if curve.last > self._cap:  # it has exploded, of which the others know nothing
             return self._cold.predict(curve)
         curve = below(curve, self._cap)

@@ -1,9 +1,9 @@
 """The prior that the curve network learns: synthetic learning curves by the million.
 
 A curve is an amplitude times a progress from 0 to 1, plus what real training adds: plateaus before
-a take-off, drops at changes of the learning rate, double descent, overfitting, noise that is white
-or walks, that shrinks as training settles, spikes, and the rounding of an accuracy counted on a
-finite validation set. No real curve is used.
+a take-off, a first loss far above the rest, drops at changes of the learning rate, double descent,
+overfitting, breakdowns, noise that is white or walks, that shrinks as training settles, spikes, and
+the rounding of an accuracy counted on a finite validation set. No real curve is used.
 
 Families of progress: Domhan et al. 2015 (table 1: pow, exponential, Weibull/janoschek, MMF/Hill,
 logarithmic) in time relative to the horizon. The network sees curves only up to an affine map, so
@@ -23,7 +23,7 @@ SHORTEST, LONGEST = 4, 200
 def draw_curves(rng: np.random.Generator, count: int, horizon: int) -> Array:
     """Losses of `count` runs of `horizon` steps, shape ``(count, horizon)``; smaller is better."""
     t = np.broadcast_to(np.arange(1, horizon + 1) / horizon, (count, horizon))
-    plateau = _delayed(rng, t, share=0.2)
+    plateau = _delayed(rng, t, share=0.12)
     progress = _progress(rng, plateau, horizon)
     second = _progress(rng, plateau, horizon)
     share = np.where(rng.random((count, 1)) < 0.5, rng.random((count, 1)), 1.0)
@@ -31,8 +31,10 @@ def draw_curves(rng: np.random.Generator, count: int, horizon: int) -> Array:
     progress = _with_drops(rng, progress, t, share=0.2)
     losses = -progress
     losses = losses + _bump(rng, t, share=0.06) + _overfitting(rng, t, share=0.12)
-    flat = rng.random((count, 1)) < 0.04  # nothing is learned at all
+    flat = rng.random((count, 1)) < 0.1  # nothing is learned at all
     losses = np.where(flat, 0.0, losses)
+    losses = losses + _transient(rng, t, horizon, share=0.15)
+    losses = losses + _breakdown(rng, t, share=0.06)
     losses = losses + _noise(rng, losses, t, horizon)
     return _rounded(rng, losses, share=0.25)
 
@@ -101,6 +103,24 @@ def _overfitting(rng: np.random.Generator, t: Array, share: float) -> Array:
     start = rng.uniform(0.05, 1.0, (count, 1))
     slope = rng.exponential(0.5, (count, 1)) * (rng.random((count, 1)) < share)
     return slope * np.maximum(t - start, 0.0) ** rng.uniform(0.5, 1.5, (count, 1))
+
+
+def _transient(rng: np.random.Generator, t: Array, horizon: int, share: float) -> Array:
+    """A first loss far above all that follow, gone within a few steps."""
+    count = len(t)
+    height = _log_uniform(rng, 0.3, 300.0, count) * (rng.random((count, 1)) < share)
+    steps = _log_uniform(rng, 0.2, 3.0, count)
+    return height * np.exp(-(t * horizon - 1.0) / steps)
+
+
+def _breakdown(rng: np.random.Generator, t: Array, share: float) -> Array:
+    """Training that breaks down in the middle: for good, or it recovers."""
+    count = len(t)
+    at = rng.random((count, 1))
+    height = _log_uniform(rng, 0.1, 30.0, count) * (rng.random((count, 1)) < share)
+    lasting = rng.random((count, 1)) < 0.6
+    time = np.where(lasting, np.inf, _log_uniform(rng, 0.01, 1.0, count))
+    return np.where(t >= at, height * np.exp(-np.maximum(t - at, 0.0) / time), 0.0)
 
 
 def _noise(rng: np.random.Generator, losses: Array, t: Array, horizon: int) -> Array:

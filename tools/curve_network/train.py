@@ -15,6 +15,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import keras
@@ -30,7 +31,8 @@ from optuna_nas.curves.network_inputs import DEGREES, FEATURES, network_inputs
 COMPONENTS = 5
 WIDTH, BLOCKS = 256, 3
 BATCH = 2048
-CUTS = 4  # of each drawn horizon, how many places to stop at
+HORIZONS = 8  # in a batch
+CUTS = 4  # of each horizon, how many places to stop at
 FARTHEST = 1e4  # a final value so many ranges away counts as this far
 
 Array = NDArray[np.float32]
@@ -39,10 +41,10 @@ Array = NDArray[np.float32]
 def batches(seed: int) -> Iterator[tuple[Array, Array]]:
     """Features ``(BATCH, FEATURES)`` and the final losses in the curves' units ``(BATCH, 1)``."""
     rng = np.random.default_rng(seed)
-    each = BATCH // 8
+    each = BATCH // (HORIZONS * CUTS)
     while True:
         parts = []
-        for _ in range(8 // CUTS):
+        for _ in range(HORIZONS):
             horizon = round(math.exp(rng.uniform(math.log(SHORTEST), math.log(LONGEST))))
             steps = np.arange(1.0, horizon + 1.0)
             losses = draw_curves(rng, each * CUTS, horizon)
@@ -55,10 +57,10 @@ def batches(seed: int) -> Iterator[tuple[Array, Array]]:
                     seen = np.arange(n)
                 if not len(seen):
                     seen = np.arange(n)
-                x, origin, unit = network_inputs(steps[seen], rows[:, seen], float(horizon))
-                known = unit > 0
-                y = (rows[:, -1] - origin)[known] / unit[known]
-                parts.append((x[known], np.clip(y, -FARTHEST, FARTHEST)))
+                inputs = network_inputs(steps[seen], rows[:, seen], float(horizon))
+                known = inputs.unit > 0
+                y = (rows[:, -1] - inputs.origin)[known] / inputs.unit[known]
+                parts.append((inputs.features[known], np.clip(y, -FARTHEST, FARTHEST)))
         yield (
             np.concatenate([x for x, _ in parts]).astype(np.float32),
             np.concatenate([y for _, y in parts]).astype(np.float32)[:, None],
@@ -163,15 +165,15 @@ def store_halves(path: Path) -> None:
 def main() -> int:
     """Train, say how well, write the file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--curves", type=int, default=6_000_000)
+    parser.add_argument("--curves", type=int, default=4_000_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     network = train(arguments.curves, arguments.seed, arguments.threads)
-    x, y = next(batches(arguments.seed + 1))
-    loss = float(negative_log_likelihood(tf.constant(y), network(x)))
-    print(f"negative log-likelihood of new curves: {loss:.4f}")
+    fresh = islice(batches(arguments.seed + 1), 100)
+    losses = [float(negative_log_likelihood(tf.constant(y), network(x))) for x, y in fresh]
+    print(f"negative log-likelihood of new curves: {np.mean(losses):.4f}")
     export_onnx(network, arguments.out)
     store_halves(arguments.out)
     print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from optuna_nas.curves import Posterior
-from optuna_nas.curves.posterior import student_cdf, student_logpdf
+from optuna_nas.curves.posterior import student_cdf, student_logpdf, student_pdf
 from optuna_nas.errors import CurveError
 
 TWO = Posterior(np.array([0.25, 0.75]), np.array([-1.0, 2.0]), np.array([0.5, 2.0]), 6, False)
@@ -20,6 +20,7 @@ def test_student_distribution_is_scipys(degrees):
     z = np.linspace(-12, 12, 201)
     np.testing.assert_allclose(student_cdf(z, degrees), stats.t.cdf(z, degrees), atol=1e-14)
     np.testing.assert_allclose(student_logpdf(z, degrees), stats.t.logpdf(z, degrees), atol=1e-12)
+    np.testing.assert_allclose(student_pdf(z, degrees), stats.t.pdf(z, degrees), rtol=1e-10)
 
 
 def test_moments_are_those_of_the_mixture():

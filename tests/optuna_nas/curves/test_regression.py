@@ -44,10 +44,10 @@ def test_one_exploded_run_does_not_move_the_rest():
 
 def test_stacking_trusts_who_forecast_well():
     good, bad = np.ones(50), np.full(50, 0.1)
-    trust = stacking(np.column_stack([good, bad, bad, bad]), PRIOR_TRUST)
+    trust = stacking(np.column_stack([good, bad, bad, bad, bad]), PRIOR_TRUST)
     assert trust.sum() == pytest.approx(1.0)
     assert trust[0] > 0.85
-    few = stacking(np.column_stack([bad, good, bad, bad])[:1], PRIOR_TRUST)
+    few = stacking(np.column_stack([bad, good, bad, bad, bad])[:1], PRIOR_TRUST)
     assert few[0] > 0.2  # one curve proves little
 
 
@@ -59,21 +59,21 @@ def table(z):
 @pytest.mark.parametrize("true", WIDTHS[2:-1])
 def test_the_best_width_is_the_true_one(true):
     z = true * np.random.default_rng(0).standard_t(6, 2000)
-    widths, trust = pool(np.stack([table(z)] * 4))
-    assert widths == pytest.approx([true] * 4)
+    widths, trust = pool(np.stack([table(z)] * 5))
+    assert widths == pytest.approx([true] * 5)
     assert trust.sum() == pytest.approx(1.0)
 
 
 def test_forecasters_who_err_on_their_own_are_narrowed_together():
     """Each is as wide as it should be, but where they are mixed too wide."""
-    errors = np.random.default_rng(0).standard_t(6, (4, 2000))
-    alone, _ = pool(np.stack([table(errors[0])] * 4))
+    errors = np.random.default_rng(0).standard_t(6, (5, 2000))
+    alone, _ = pool(np.stack([table(errors[0])] * 5))
     mixed, _ = pool(np.stack([table(z) for z in errors]))
     assert np.all(mixed < alone)
 
 
 def test_the_unit_of_the_losses_does_not_matter_to_the_pool():
-    tables = np.stack([table(z) for z in np.random.default_rng(0).standard_t(6, (4, 12))])
+    tables = np.stack([table(z) for z in np.random.default_rng(0).standard_t(6, (5, 12))])
     for plain, moved in zip(pool(tables), pool(tables - 300.0), strict=True):
         np.testing.assert_allclose(plain, moved)
 
