@@ -215,6 +215,14 @@ def _zero_padding(
     return tf.pad(inputs[0], ((0, 0), *attributes["padding"], (0, 0)))
 
 
+def _cropping(
+    _l: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    (top, bottom), (left, right) = attributes["cropping"]
+    height, width = inputs[0].shape[1:3]
+    return inputs[0][:, top : height - bottom, left : width - right]
+
+
 def _add(_l: Any, inputs: Sequence[Any], _a: Mapping[str, Any], _: Moves | None) -> Any:
     return tf.add_n(list(inputs))
 
@@ -232,6 +240,8 @@ _RULES: dict[str, Callable[[Any, Sequence[Any], Mapping[str, Any], Moves | None]
     "flatten": _flatten,
     "reshape": _reshape,
     "zero_padding2d": _zero_padding,
+    "cropping2d": _cropping,
+    "slice_channels": lambda _l, x, attributes, _: x[0][..., : attributes["channels"]],
     "identity": lambda _l, x, _a, _: x[0],
     "zero": lambda _l, x, _a, _: tf.zeros_like(x[0]),
     "add": _add,

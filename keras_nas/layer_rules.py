@@ -246,6 +246,17 @@ def _zero_padding2d(layer: Any, _node: Any) -> Converted:
     return [Step("zero_padding2d", {"padding": tuple(tuple(pair) for pair in layer.padding)})]
 
 
+def _cropping2d(layer: Any, node: Any) -> Converted:
+    cropping = tuple(tuple(pair) for pair in layer.cropping)
+    if layer.data_format == "channels_last":
+        return [Step("cropping2d", {"cropping": cropping})]
+    (top, bottom), (first, last) = cropping
+    if top or bottom or first:
+        raise _refuse(layer, "data_format='channels_first'")
+    # With channels last, it drops the last ones of them.
+    return [Step("slice_channels", {"channels": node.input_tensors[0].shape[-1] - last})]
+
+
 def _nothing(_layer: Any, _node: Any) -> Converted:
     return []
 
@@ -311,6 +322,7 @@ RULES: dict[str, Rule] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
     "ZeroPadding2D": _zero_padding2d,
+    "Cropping2D": _cropping2d,
     "Add": _merge("add"),
     "Multiply": _merge("multiply"),
     "Concatenate": _concatenate,

@@ -6,9 +6,11 @@ from optuna_nas.errors import NASError
 from optuna_nas.graph import ArchitectureGraph
 from optuna_nas.space import (
     Cell,
+    CellStack,
     Chain,
     Channels,
     Choice,
+    DagModule,
     Edge,
     Float,
     Genotype,
@@ -25,9 +27,11 @@ from optuna_nas.space import (
 __all__ = [
     "ArchitectureGraph",
     "Cell",
+    "CellStack",
     "Chain",
     "Channels",
     "Choice",
+    "DagModule",
     "Edge",
     "Float",
     "Genotype",

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from optuna_nas.space import (
     Cell,
+    CellStack,
     Choice,
+    DagModule,
     Edge,
     Float,
     Integer,
@@ -58,6 +60,13 @@ def _leaf(draw: st.DrawFn, name: str) -> Node:
     return identity()
 
 
+def _two_inputs(body: Node) -> Cell:
+    """A cell of a stack; its nodes keep the 4 channels."""
+    source = Choice("source", [0, 1])
+    edges = Parallel([Edge(source, body, body), Edge(1, identity())])
+    return Cell("cell", [edges, Edge(2, identity())], output="unread", inputs=2, prepare=conv(4, 1))
+
+
 @st.composite
 def nodes(draw: st.DrawFn, depth: int = 2, prefix: str = "n") -> Node:
     """A node of any kind whose output has the shape of its input (4 channels)."""
@@ -65,7 +74,7 @@ def nodes(draw: st.DrawFn, depth: int = 2, prefix: str = "n") -> Node:
 
     def build(level: int) -> Node:
         name = f"{prefix}{next(counter)}"
-        kind = draw(st.integers(0, 7)) if level else 0
+        kind = draw(st.integers(0, 9)) if level else 0
         if kind == 0:
             return _leaf(draw, name)
         if kind == 1:
@@ -87,6 +96,14 @@ def nodes(draw: st.DrawFn, depth: int = 2, prefix: str = "n") -> Node:
                 [Edge(Choice("source", [0, 1]), build(level - 1)), Edge(1, identity())]
             )
             return Cell(name, [first, second], output=draw(st.sampled_from(["last", "add"])))
+        if kind == 7:
+            return CellStack(
+                Repeat(name, 1, draw(st.integers(1, 3)), _two_inputs(build(level - 1)))
+            )
+        if kind == 8:
+            return DagModule(
+                name, {"a": conv(), "b": max_pooling(3, 1)}, 4, draw(st.integers(2, 4))
+            )
         return Tied(Scope(name, build(level - 1)))
 
     return build(depth)

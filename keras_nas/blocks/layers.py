@@ -40,6 +40,12 @@ def _zero(name: str, _attributes: Mapping[str, Any], _inputs: Sequence[Shape]) -
     return _layers.Rescaling(0.0, name=name)
 
 
+def _slice_channels(name: str, attributes: Mapping[str, Any], inputs: Sequence[Shape]) -> Any:
+    # Cropping knows no axis of channels; told that the first axis is it, it crops the last.
+    dropped = inputs[0][-1] - attributes["channels"]
+    return _layers.Cropping2D(((0, 0), (0, dropped)), data_format="channels_first", name=name)
+
+
 def _merge(make: Callable[..., Any]) -> Builder:
     """A merge of any number of inputs; Keras wants two, and one merges to itself."""
 
@@ -64,6 +70,8 @@ BUILDERS: dict[str, Builder] = {
     "dropout": _plain(_layers.Dropout),
     "reshape": _plain(_layers.Reshape),
     "zero_padding2d": _image(_layers.ZeroPadding2D),
+    "cropping2d": _image(_layers.Cropping2D),
+    "slice_channels": _slice_channels,
     "identity": _plain(_layers.Identity),
     "zero": _zero,
     "add": _merge(_layers.Add),

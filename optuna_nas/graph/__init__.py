@@ -1,6 +1,7 @@
 """What a genotype means: a framework-free graph of layers with shapes, costs and an identity."""
 
-from optuna_nas.graph import standard as standard  # registers the operations
+from optuna_nas.graph import slicing as slicing  # registers operations
+from optuna_nas.graph import standard as standard
 from optuna_nas.graph.architecture import ArchitectureGraph, LayerSpec
 from optuna_nas.graph.builder import GraphBuilder, LayerTemplates
 from optuna_nas.graph.operations import (

@@ -10,8 +10,10 @@ a chain of skips. The identity is computed in two steps.
    those that are linear, such as average pooling, are taken apart at the terms of a sum.
 2. *Label.* The remaining layers are coloured by operation, attributes and position (from the input
    forwards, then from the output backwards, as in Weisfeiler & Leman 1968), where the inputs of
-   sums and products are unordered. Layers that colours can't tell apart, though they stand in
-   different places, are singled out one after another. The identity is a hash of the colours.
+   sums and products are unordered. So are those of a concatenation that is read by weights for
+   every channel, for these can stand in any order too. Layers that colours can't tell apart,
+   though they stand in different places, are singled out one after another. The identity is a
+   hash of the colours.
 
 Layers with weights are never merged, even when they read the same value: each has weights of its
 own. So the classes are finer than those of NAS-Bench-201's string expansion where a node is shared
@@ -41,6 +43,8 @@ _WEIGHTLESS = frozenset(
         "flatten",
         "reshape",
         "zero_padding2d",
+        "cropping2d",
+        "slice_channels",
         "multiply",
         "concatenate",
     ]
@@ -48,7 +52,39 @@ _WEIGHTLESS = frozenset(
 
 # Linear ones among them: applied to a sum, they give the sum of what they give for its terms.
 _LINEAR = frozenset(
-    ["average_pooling2d", "global_average_pooling2d", "flatten", "reshape", "zero_padding2d"]
+    [
+        "average_pooling2d",
+        "global_average_pooling2d",
+        "flatten",
+        "reshape",
+        "zero_padding2d",
+        "cropping2d",
+        "slice_channels",
+    ]
+)
+
+# Layers whose weights meet every channel that they read: with their weights in another order they
+# give the same for channels in another order.
+_MIXES_CHANNELS = frozenset(["conv2d", "dense"])
+
+# Layers that treat every channel alike, or by weights of its own: channels in another order come
+# out in that order, if the weights are put into it.
+_KEEPS_CHANNELS_APART = frozenset(
+    [
+        "activation",
+        "batch_normalization",
+        "layer_normalization",
+        "depthwise_conv2d",
+        "max_pooling2d",
+        "average_pooling2d",
+        "global_average_pooling2d",
+        "global_max_pooling2d",
+        "flatten",
+        "zero_padding2d",
+        "cropping2d",
+        "dropout",
+        "concatenate",
+    ]
 )
 
 # A value is a sum: how often each term occurs in it. The empty sum is constant.
@@ -58,6 +94,7 @@ _CONSTANT: _Sum = frozenset()
 
 @dataclass
 class _Term:
+    layer: LayerSpec
     label: str
     inputs: tuple[_Sum, ...]
     ordered: bool
@@ -70,14 +107,21 @@ def canonical_id(graph: ArchitectureGraph) -> str:
     Architectures with one identity compute the same family of functions of their input; those with
     different ones may still do so in ways that the simplification does not see.
     """
+    _, colours = _coloured(graph)
+    return _hash(str(graph.input_shape), str(graph.output_shape), *sorted(colours.values()))
+
+
+def _coloured(graph: ArchitectureGraph) -> tuple[list[_Term], dict[int, str]]:
+    """Terms, and the colours of those that reach the output; equal graphs have equal colours."""
     terms, output = _simplify(graph)
     outputs = dict(output)
     live = _live(terms, output)
+    _unorder(graph, terms, live, output)
     for position in live:
         reader = terms[position]
         for slot, value in enumerate(reader.inputs):
             for read, count in value:
-                terms[read].readers.append((position, slot if reader.ordered else 0, count))
+                terms[read].readers.append((position, slot, count))
     colours = {p: f"{terms[p].label} {outputs.get(p, 0)}" for p in live}
     colours = _refined(terms, live, colours)
     while (tied := _tied(terms, live, colours, outputs)) is not None:
@@ -87,21 +131,24 @@ def canonical_id(graph: ArchitectureGraph) -> str:
             # where they are interchangeable; where they are not, a duplicate may go unnoticed.
             finer = _refined(terms, live, {**colours, tied: _hash(colours[tied])})
         colours = finer
-    return _hash(str(graph.input_shape), str(graph.output_shape), *sorted(colours.values()))
+    return terms, colours
 
 
 def _refined(terms: list[_Term], live: list[int], colours: dict[int, str]) -> dict[int, str]:
     """Colour every term by its colour, all that it depends on and all that depends on it."""
-    forward = _forward(terms, live, colours)
+    forward, values = _forward(terms, live, colours)
     both: dict[int, str] = {}
     for position in reversed(live):
-        readers = [
-            f"{both[reader]}/{slot}/{count}" for reader, slot, count in terms[position].readers
-        ]
+        readers = []
+        for reader, slot, count in terms[position].readers:
+            term = terms[reader]
+            # An unordered slot is known by the sum that is read there.
+            place = slot if term.ordered else values[term.inputs[slot]]
+            readers.append(f"{both[reader]}/{place}/{count}")
         readers.sort()
         both[position] = _hash(forward[position], *readers)
     # Once more, to tell apart layers whose readers differ only in what else they read.
-    return _forward(terms, live, both)
+    return _forward(terms, live, both)[0]
 
 
 def _tied(
@@ -115,14 +162,17 @@ def _tied(
     tied: dict[str, int] = {}
     for position in live:
         term = terms[position]
-        place = (term.inputs, sorted(term.readers), outputs.get(position))
+        inputs = term.inputs if term.ordered else _sorted(term.inputs)
+        place = (inputs, sorted(term.readers), outputs.get(position))
         if places.setdefault(colours[position], place) != place:
             tied[colours[position]] = position
     return tied[min(tied)] if tied else None
 
 
-def _forward(terms: list[_Term], live: list[int], labels: dict[int, str]) -> dict[int, str]:
-    """Colour every term by its label and the colours of what it reads."""
+def _forward(
+    terms: list[_Term], live: list[int], labels: dict[int, str]
+) -> tuple[dict[int, str], dict[_Sum, str]]:
+    """Colours of every term, by its label and what it reads, and of every value that is read."""
     colours: dict[int, str] = {}
     values: dict[_Sum, str] = {}  # several terms may read one value
     for position in live:
@@ -133,7 +183,7 @@ def _forward(terms: list[_Term], live: list[int], labels: dict[int, str]) -> dic
         inputs = [values[value] for value in term.inputs]
         ordered = inputs if term.ordered else sorted(inputs)
         colours[position] = _hash(labels[position], *ordered)
-    return colours
+    return colours, values
 
 
 def _hash(*parts: str) -> str:
@@ -162,17 +212,17 @@ def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
             values[layer.name] = _CONSTANT
         else:
             if layer.op == "multiply":
-                inputs = tuple(sorted(inputs, key=sorted))
+                inputs = _sorted(inputs)
             # Layers of repeated cells share their attributes.
             key = (layer.op, id(layer.attributes), *[graph.shapes[name] for name in layer.inputs])
             label = labels.get(key)
             if label is None:
-                label = labels[key] = _label(graph, layer)
+                label = labels[key] = _label(graph, layer, ordered=layer.op != "multiply")
 
             def term(*inputs: _Sum, label: str = label, layer: LayerSpec = layer) -> int:
                 known = weightless.get((label, inputs)) if layer.op in _WEIGHTLESS else None
                 if known is None:
-                    terms.append(_Term(label, inputs, ordered=layer.op != "multiply"))
+                    terms.append(_Term(layer, label, inputs, ordered=layer.op != "multiply"))
                     known = weightless[label, inputs] = len(terms) - 1
                 return known
 
@@ -185,12 +235,35 @@ def _simplify(graph: ArchitectureGraph) -> tuple[list[_Term], _Sum]:
     return terms, values[graph.output]
 
 
-def _label(graph: ArchitectureGraph, layer: LayerSpec) -> str:
+def _sorted(inputs: tuple[_Sum, ...]) -> tuple[_Sum, ...]:
+    return tuple(sorted(inputs, key=sorted))
+
+
+def _label(graph: ArchitectureGraph, layer: LayerSpec, *, ordered: bool) -> str:
     attributes = json.dumps(dict(layer.attributes), sort_keys=True)
     shapes = [str(graph.shapes[name]) for name in layer.inputs]
-    if layer.op == "multiply":
+    if not ordered:
         shapes.sort()
     return f"{layer.op} {attributes} {','.join(shapes)}"
+
+
+def _unorder(graph: ArchitectureGraph, terms: list[_Term], live: list[int], output: _Sum) -> None:
+    """Mark the concatenations whose inputs may stand in any order.
+
+    Wherever such a value is read it is alone, not in a sum with values whose order is another, and
+    a layer that mixes all channels follows before the output, on every path.
+    """
+    bound = {position for position, _ in output}  # in the order in which they are
+    for position in reversed(live):
+        term = terms[position]
+        mixes = term.layer.op in _MIXES_CHANNELS and term.layer.attributes.get("groups", 1) == 1
+        apart = term.layer.op in _KEEPS_CHANNELS_APART and position not in bound
+        for value in term.inputs:
+            if len(value) > 1 or not (mixes or apart):
+                bound.update(read for read, _ in value)
+        if term.layer.op == "concatenate" and position not in bound:
+            term.ordered = False
+            term.label = f"unordered {_label(graph, term.layer, ordered=False)}"
 
 
 def _live(terms: list[_Term], output: _Sum) -> list[int]:

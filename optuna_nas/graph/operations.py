@@ -95,7 +95,7 @@ def _plain(key: str, value: Any) -> Any:
         value = tuple(value)
     if key in ("kernel_size", "strides", "pool_size", "dilation_rate") and isinstance(value, int):
         return (value, value)
-    if key == "padding":
+    if key in ("padding", "cropping"):
         if isinstance(value, int):
             return ((value, value), (value, value))
         if isinstance(value, tuple):

@@ -25,6 +25,8 @@ _KEEPS_ZERO = frozenset(
         "flatten",
         "reshape",
         "zero_padding2d",
+        "cropping2d",
+        "slice_channels",
         "max_pooling2d",
         "average_pooling2d",
         "global_average_pooling2d",

@@ -21,6 +21,8 @@ _COMPANIONS = {
     "activation": "activation",
     "dropout": "dropout",
     "zero_padding2d": "padding",
+    "cropping2d": "cropping",
+    "slice_channels": "slicing",
 }
 _ALONE = frozenset({"input", "identity", "zero"})
 _MERGES = {"add": "Add", "multiply": "Multiply", "concatenate": "Concatenate"}
@@ -38,6 +40,8 @@ _TITLES = {
     "batch_normalization": "Batch norm",
     "layer_normalization": "Layer norm",
     "zero_padding2d": "Zero padding",
+    "cropping2d": "Cropping",
+    "slice_channels": "First channels",
     **_MERGES,
 }
 _SHORT = {
@@ -46,6 +50,8 @@ _SHORT = {
     "batch_normalization": "batch norm",
     "layer_normalization": "layer norm",
     "zero_padding2d": "pad",
+    "cropping2d": "crop",
+    "slice_channels": "first channels",
     "global_average_pooling2d": "pool",
     "global_max_pooling2d": "pool",
     "max_pooling2d": "pool",

@@ -1,12 +1,15 @@
 """What may be chosen: the primitives of a search space, the space, and genotypes."""
 
+from optuna_nas.space.cells import Cell, CellStack, Edge
 from optuna_nas.space.choices import Choice, Float, Integer, Maybe
+from optuna_nas.space.dag import DagModule
 from optuna_nas.space.genotype import Genotype
 from optuna_nas.space.layers import (
     activation,
     average_pooling,
     batch_normalization,
     conv,
+    cropping,
     dense,
     depthwise_conv,
     dropout,
@@ -24,13 +27,15 @@ from optuna_nas.space.layers import (
 )
 from optuna_nas.space.nodes import Chain, Channels, Node, Scope, Tied
 from optuna_nas.space.search_space import SearchSpace
-from optuna_nas.space.structure import Cell, Edge, Parallel, Repeat, Subset
+from optuna_nas.space.structure import Parallel, Repeat, Subset
 
 __all__ = [
     "Cell",
+    "CellStack",
     "Chain",
     "Channels",
     "Choice",
+    "DagModule",
     "Edge",
     "Float",
     "Genotype",
@@ -47,6 +52,7 @@ __all__ = [
     "average_pooling",
     "batch_normalization",
     "conv",
+    "cropping",
     "dense",
     "depthwise_conv",
     "dropout",

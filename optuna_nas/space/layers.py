@@ -173,9 +173,14 @@ def dropout(rate: Any) -> Node:
     return known("dropout", rate=rate)
 
 
-def zero_padding(padding: int = 1) -> Node:
-    """Zeros around an image."""
+def zero_padding(padding: int | tuple[tuple[int, int], tuple[int, int]] = 1) -> Node:
+    """Zeros around an image, or ((above, below), (left, right)) of it."""
     return known("zero_padding2d", padding=padding)
+
+
+def cropping(cropping: int | tuple[tuple[int, int], tuple[int, int]] = 1) -> Node:
+    """An image without its border, or without ((above, below), (left, right)) of it."""
+    return known("cropping2d", cropping=cropping)
 
 
 def identity() -> Node:

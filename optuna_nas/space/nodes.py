@@ -18,6 +18,10 @@ from optuna_nas.errors import SpaceError
 from optuna_nas.graph import GraphBuilder
 from optuna_nas.space.decisions import Params, Point, Value
 
+# Marks a node's field that came later: its default is left out of the JSON, so that spaces that do
+# without it keep their fingerprints.
+ADDED = {"added": True}
+
 
 class Node(ABC):
     """Part of a declared space."""
@@ -61,20 +65,37 @@ class Decisions(dict[str, Value]):
 
 
 @dataclass
+class Frame:
+    """The cell whose nodes are being emitted.
+
+    Args:
+        sources: What its edges may read: its inputs, then its nodes so far.
+        inputs: How many of them are inputs.
+        read: Positions of the sources that were read.
+    """
+
+    sources: list[str]
+    inputs: int
+    read: set[int] = field(default_factory=set)
+
+
+@dataclass
 class Emitter:
     """Where layers go while decisions are read.
 
     Args:
         builder: Collects the layers.
         params: The decisions.
-        sources: Nodes of the cell that is being emitted, its input first.
+        cell: The cell that is being emitted; None outside of cells.
+        before: What the cell before read last, in a stack of cells; None outside of stacks.
         governed: For each decision, the layers it has a say in: positions of the first and behind
             the last among the builder's.
     """
 
     builder: GraphBuilder
     params: Decisions
-    sources: tuple[str, ...] = ()
+    cell: Frame | None = None
+    before: str | None = None
     governed: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def channels(self, x: str) -> int:

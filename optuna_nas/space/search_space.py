@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from optuna_nas.space.decisions import (
 from optuna_nas.space.genotype import Genotype
 from optuna_nas.space.names import TRAINING, check_names, check_training
 from optuna_nas.space.nodes import Body, Decisions, Emitter, Node, Scope, as_node
-from optuna_nas.space.serialization import from_state, to_state
+from optuna_nas.space.serialization import from_state, shared, to_state
 
 LOGITS = "logits"
 # Random draws in search of a feasible architecture before a space is called infeasible. A space in
@@ -55,6 +56,7 @@ class SearchSpace:
             named under ``training/`` and read by `training`.
         max_params: Architectures with more trainable parameters are infeasible.
         max_macs: Architectures with more multiply-accumulates are infeasible.
+        references: Well-known architectures: decisions by the name of each.
 
     Raises:
         SpaceError: The declaration has no meaning, such as one name for two decisions.
@@ -70,6 +72,7 @@ class SearchSpace:
         training: Body = (),
         max_params: int | None = None,
         max_macs: int | None = None,
+        references: Mapping[str, Mapping[str, Value]] | None = None,
     ) -> None:
         if not name or not isinstance(name, str):
             raise SpaceError(f"name must be a non-empty string, got {name!r}.", name)
@@ -92,6 +95,7 @@ class SearchSpace:
         self.classes = classes
         self.max_params = max_params
         self.max_macs = max_macs
+        self._references = {key: dict(params) for key, params in (references or {}).items()}
         if isinstance(training, Node):
             training = [training]
         self._body = as_node(body)
@@ -213,6 +217,16 @@ class SearchSpace:
             self.name,
         )
 
+    @cached_property
+    def references(self) -> Mapping[str, Genotype]:
+        """Well-known good architectures by name, such as ``study.enqueue_trial`` may begin with.
+
+        Raises:
+            GenotypeError: A declared one is not of this space.
+        """
+        found = {name: self.genotype(params) for name, params in self._references.items()}
+        return MappingProxyType(found)
+
     # --- what a genotype means ---------------------------------------------------------------
 
     def graph(self, genotype: Genotype) -> ArchitectureGraph:
@@ -314,13 +328,20 @@ class SearchSpace:
 
     # --- the declaration ---------------------------------------------------------------------
 
+    @property
+    def body(self) -> Node:
+        """The network without its last layer, to be a part or an alternative of another space."""
+        return self._body
+
     def distributions(self) -> dict[str, Domain]:
         """Domain of every decision that can ever exist, by name."""
         return {p.name: p.domain for point in self.points for p in point.descend()}
 
     def to_json(self) -> str:
         """Serialise; `from_json` returns an equal space."""
-        return json.dumps(self._state())
+        state, nodes = shared(self._state())
+        references = {"references": self._references} if self._references else {}
+        return json.dumps({**state, **references, "nodes": nodes})
 
     @classmethod
     def from_json(cls, text: str) -> SearchSpace:
@@ -331,9 +352,12 @@ class SearchSpace:
         """
         try:
             state = json.loads(text)
-            arguments = {key: from_state(value) for key, value in state.items()}
+            nodes: list[Any] = []
+            for node in state.pop("nodes", ()):
+                nodes.append(from_state(node, nodes))
+            arguments = {key: from_state(value, nodes) for key, value in state.items()}
             return cls(arguments.pop("name"), **arguments)
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
             if isinstance(error, SpaceError):
                 raise
             raise SpaceError(f"This is not the JSON of a search space: {error!r}.") from error
@@ -351,7 +375,7 @@ class SearchSpace:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of everything but the name: studies of spaces with one fingerprint may be joined."""
+        """Hash of what may be chosen: studies of spaces with one fingerprint may be joined."""
         state = {key: value for key, value in self._state().items() if key != "name"}
         return hashlib.blake2b(json.dumps(state).encode(), digest_size=16).hexdigest()
 

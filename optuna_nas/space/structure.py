@@ -1,13 +1,13 @@
-"""Structure: repetitions, branches, and cells that are graphs of nodes."""
+"""Structure: repetitions and branches."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optuna_nas.errors import InfeasibleArchitectureError, SpaceError
+from optuna_nas.errors import SpaceError
 from optuna_nas.space.decisions import Categorical, IntegerRange, Point, Value
 from optuna_nas.space.nodes import (
     Emitter,
@@ -21,14 +21,15 @@ from optuna_nas.space.nodes import (
 MERGES = ("add", "concatenate", "multiply")
 
 
-def _merge(emitter: Emitter, path: str, merge: Any, outputs: list[str]) -> str:
+def merged(emitter: Emitter, path: str, merge: Any, outputs: Sequence[str]) -> str:
+    """Outputs merged into one; a single one stays as it is."""
     if len(outputs) == 1:
         return outputs[0]
     operation, names = emitter.resolve(merge, path)
-    merged = emitter.builder.add(operation, {}, outputs, name=f"{path}{operation}", key=operation)
+    added = emitter.builder.add(operation, {}, outputs, name=f"{path}{operation}", key=operation)
     if names:
         emitter.govern(names, emitter.position - 1)
-    return merged
+    return added
 
 
 def _check_merge(kind: str, merge: Any) -> None:
@@ -118,7 +119,7 @@ class Parallel(Node):
             return None
         if self.project:
             outputs = _project(emitter, path, outputs)
-        return _merge(emitter, path, self.merge, outputs)
+        return merged(emitter, path, self.merge, outputs)
 
 
 def _project(emitter: Emitter, path: str, outputs: list[str]) -> list[str]:
@@ -199,88 +200,6 @@ class Subset(Node):
         start = emitter.position
         emitted = (self.options[k].emit(emitter, f"{path}{self.name}/{k}/", x) for k in chosen)
         outputs = [output for output in emitted if output is not None]
-        merged = _merge(emitter, path, self.merge, outputs) if outputs else None
+        output = merged(emitter, path, self.merge, outputs) if outputs else None
         emitter.govern((path + self.name,), start)
-        return merged
-
-
-@dataclass(frozen=True)
-class Edge(Node):
-    """An edge of a cell: reads node ``source`` (0 is the cell's input) through a body."""
-
-    source: Any
-    body: Any
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "body", as_node(self.body))
-
-    def points(self, path: str) -> tuple[Point, ...]:
-        points: tuple[Point, ...] = self.body.points(path)
-        return value_points(self.source, path) + points
-
-    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
-        if not emitter.sources:
-            raise SpaceError(f"Edge at {path!r} stands outside of a Cell; put it into one.", self)
-        source, names = emitter.resolve(self.source, path)
-        if isinstance(source, bool) or not isinstance(source, int):
-            raise SpaceError(f"Edge at {path!r}: source must be an int, got {source!r}.", source)
-        if not 0 <= source < len(emitter.sources):
-            raise SpaceError(
-                f"Edge at {path!r}: source {source} is not among the {len(emitter.sources)} nodes "
-                "before it (0 is the cell's input).",
-                source,
-            )
-        start = emitter.position
-        emitted: str | None = self.body.emit(emitter, path, emitter.sources[source])
-        if names:
-            emitter.govern(names, start)
-        return emitted
-
-
-@dataclass(frozen=True)
-class Cell(Node):
-    """A directed acyclic graph of nodes, each made of edges from those before it.
-
-    Args:
-        name: The cell's decisions are named under ``name/``.
-        nodes: One body a node, usually a `Parallel` or `Subset` of `Edge`; what is not an edge
-            reads the cell's input.
-        output: "last" node, or all nodes merged by "add" or "concatenate".
-    """
-
-    name: str
-    nodes: Any
-    output: str = "last"
-
-    def __post_init__(self) -> None:
-        check_name(self.name, "Cell")
-        if self.output not in ("last", "add", "concatenate"):
-            raise SpaceError(
-                f"Cell {self.name!r}: output is 'last', 'add' or 'concatenate', "
-                f"got {self.output!r}.",
-                self.output,
-            )
-        if isinstance(self.nodes, Node) or not self.nodes:
-            raise SpaceError(
-                f"Cell {self.name!r}: nodes are a list of at least one, got {self.nodes!r}.",
-                self.nodes,
-            )
-        object.__setattr__(self, "nodes", tuple(as_node(node) for node in self.nodes))
-
-    def points(self, path: str) -> tuple[Point, ...]:
-        return tuple(point for node in self.nodes for point in node.points(f"{path}{self.name}/"))
-
-    def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
-        path = f"{path}{self.name}/"
-        outer, emitter.sources = emitter.sources, (x,)
-        for position, node in enumerate(self.nodes):
-            output = node.emit(emitter, path, x)
-            if output is None:
-                raise InfeasibleArchitectureError(
-                    f"Node {position + 1} of the cell at {path!r} has no edge left.", position + 1
-                )
-            emitter.sources += (output,)
-        nodes, emitter.sources = emitter.sources[1:], outer
-        if self.output == "last":
-            return nodes[-1]
-        return _merge(emitter, path, self.output, list(nodes))
+        return output

@@ -38,6 +38,8 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("flatten", {}),
     ("reshape", {"target_shape": (6, 28)}),
     ("zero_padding2d", {"padding": ((1, 0), (2, 1))}),
+    ("cropping2d", {"cropping": ((1, 0), (2, 1))}),
+    ("slice_channels", {"channels": 3}),
     ("dropout", {"rate": 0.3}),
     ("identity", {}),
     ("zero", {}),

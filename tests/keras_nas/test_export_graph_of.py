@@ -107,6 +107,15 @@ def test_a_functional_model_with_branches_and_operators(tmp_path):
     check(model, tmp_path)
 
 
+def test_cropped_pixels_and_channels(tmp_path):
+    inputs = keras.Input((6, 7, 4))
+    value = L.Conv2D(3, 3)(L.Cropping2D(((1, 0), (0, 2)))(inputs))
+    first = L.Cropping2D(((0, 0), (0, 1)), data_format="channels_first")(value)
+    model = keras.Model(inputs, L.Flatten()(first))
+    assert operations(model) == ["input", "cropping2d", "conv2d", "slice_channels", "flatten"]
+    check(model, tmp_path)
+
+
 def test_a_layer_used_twice_has_its_weights_twice(tmp_path):
     inputs = keras.Input((6,))
     shared = L.Dense(6, activation="tanh")
@@ -209,6 +218,7 @@ def two_inputs() -> Any:
             lambda: branched(L.AveragePooling2D(2, data_format="channels_first"), (2, 4, 4)),
             "channels_first",
         ),
+        (lambda: branched(L.Cropping2D(1, data_format="channels_first"), (2, 4, 4)), "channels_f"),
     ],
 )
 def test_what_graphs_can_not_express_is_named(model, message):

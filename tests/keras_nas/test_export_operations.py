@@ -157,6 +157,15 @@ def test_zero_padding():
     check(chain((4, 5, 2), ("zero_padding2d", {"padding": ((1, 1), (1, 1))}), conv))
 
 
+@pytest.mark.parametrize(
+    "part", [("cropping2d", {"cropping": ((1, 2), (0, 3))}), ("slice_channels", {"channels": 2})]
+)
+def test_parts(part):
+    conv = ("conv2d", {"filters": 3, "kernel_size": (3, 3)})
+    check(chain((4, 5, 3), part))
+    check(chain((4, 5, 2), conv, part, conv), batch=None)
+
+
 @pytest.mark.parametrize("op", ["add", "multiply", "concatenate"])
 @pytest.mark.parametrize("inputs", [1, 2, 3])
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 3, 4)])
@@ -223,6 +232,8 @@ def test_nothing_is_forgotten():
         "dropout",
         "reshape",
         "zero_padding2d",
+        "cropping2d",
+        "slice_channels",
         "identity",
         "zero",
         "add",

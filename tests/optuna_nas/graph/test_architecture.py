@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 import pytest
 
@@ -62,6 +63,8 @@ def single(op: str, shape: tuple[int, ...], **attributes: object) -> Architectur
         ("flatten", (3, 4, 2), {}, (24,), 0, 0),
         ("reshape", (12,), {"target_shape": (3, 4)}, (3, 4), 0, 0),
         ("zero_padding2d", (3, 3, 1), {"padding": 2}, (7, 7, 1), 0, 0),
+        ("cropping2d", (5, 6, 1), {"cropping": ((1, 0), (2, 1))}, (4, 3, 1), 0, 0),
+        ("slice_channels", (3, 3, 4), {"channels": 3}, (3, 3, 3), 0, 0),
         ("activation", (3,), {"function": "relu"}, (3,), 0, 0),
     ],
 )
@@ -187,6 +190,62 @@ def test_different_functions_have_different_identities() -> None:
     ids.append(n.id(n.builder.add("concatenate", {}, ["input", shared])))
     ids.append(n.id(n.builder.add("concatenate", {}, [shared, "input"])))
     assert len(set(ids)) == len(ids)
+
+
+def test_a_concatenation_that_weights_read_is_unordered() -> None:
+    n = Net()
+
+    def concatenated(read: Callable[[str], str], *, swap: bool) -> str:
+        parts = [n.conv("input", 1), n.conv("input", 5)]
+        both = n.builder.add("concatenate", {}, parts[::-1] if swap else parts)
+        return n.id(read(both))
+
+    def through(*ops: tuple[str, dict[str, object]]) -> Callable[[str], str]:
+        return lambda x: reduce(lambda y, step: n.builder.add(step[0], step[1], [y]), ops, x)
+
+    relu, conv = ("activation", {"function": "relu"}), ("conv2d", {"filters": 4, "kernel_size": 3})
+    grouped = ("conv2d", {"filters": 4, "kernel_size": 3, "groups": 4})
+    depthwise, norm = ("depthwise_conv2d", {"kernel_size": 3}), ("batch_normalization", {})
+    cut, pool = ("slice_channels", {"channels": 5}), ("max_pooling2d", {"pool_size": 2})
+    flat, dense = ("flatten", {}), ("dense", {"units": 3})
+
+    def nested(x: str) -> str:
+        return n.conv(n.builder.add("concatenate", {}, [n.conv("input"), x]))
+
+    def summed(x: str) -> str:
+        other = n.builder.add("conv2d", {"filters": 8, "kernel_size": 1}, ["input"])
+        return n.conv(n.add(x, other))
+
+    def read_twice(x: str) -> str:
+        return n.add(n.conv(x), n.builder.add(*cut[:1], {"channels": 4}, [x]))
+
+    for read, unordered in (
+        (through(conv), True),
+        (through(relu, depthwise, norm, pool, conv), True),
+        (through(relu, flat, dense), True),
+        (nested, True),
+        (through(relu), False),
+        (through(grouped), False),
+        (through(cut, conv), False),
+        (summed, False),
+        (read_twice, False),
+    ):
+        same = concatenated(read, swap=True) == concatenated(read, swap=False)
+        assert same is unordered
+
+
+def test_what_shares_a_slot_tells_nodes_apart() -> None:
+    """Two nodes sum a convolution of either value; swapped, they are the same two nodes."""
+    n = Net()
+
+    def id(*sizes: tuple[int, int]) -> str:
+        a, b = n.conv("input"), n.conv("input")
+        nodes = [n.add(n.conv(a, left), n.conv(b, right)) for left, right in sizes]
+        return n.id(n.conv(n.builder.add("concatenate", {}, nodes)))
+
+    assert id((1, 5), (3, 5)) == id((3, 5), (1, 5))
+    assert id((1, 5), (3, 5)) == id((5, 1), (5, 3))
+    assert id((1, 5), (3, 5)) != id((1, 5), (5, 3))
 
 
 def test_layers_that_nothing_reads_are_left_out() -> None:

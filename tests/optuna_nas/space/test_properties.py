@@ -14,10 +14,26 @@ from hypothesis import strategies as st
 from optuna_nas import Genotype, SearchSpace
 from optuna_nas.errors import InfeasibleSpaceError
 from optuna_nas.graph import ArchitectureGraph
-from optuna_nas.spaces import chain_cnn, nas_bench_201, tabular_mlp
+from optuna_nas.spaces import (
+    chain_cnn,
+    darts,
+    nas_bench_101,
+    nas_bench_201,
+    nas_bench_macro,
+    nasnet,
+    tabular_mlp,
+)
 from tests.strategies import rngs, spaces
 
-READY = [nas_bench_201(cells=1), chain_cnn(), tabular_mlp()]
+READY = [
+    nas_bench_201(cells=1),
+    nas_bench_101(channels=7, stacks=1, modules=1),
+    nas_bench_macro(channels=2),
+    darts(channels=2, cells=3, nodes=2),
+    nasnet(channels=2, cells=1, stages=2, blocks=2, operations=["skip_connect", "sep_conv_3x3"]),
+    chain_cnn(),
+    tabular_mlp(),
+]
 any_space = st.one_of(spaces(), st.sampled_from(READY))
 
 
