@@ -22,6 +22,7 @@ from optuna_nas.space import (
     SearchSpace,
     Subset,
     Tied,
+    When,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "SearchSpace",
     "Subset",
     "Tied",
+    "When",
     "__version__",
     "errors",
 ]

@@ -23,6 +23,7 @@ from optuna_nas.space import (
     SearchSpace,
     Subset,
     Tied,
+    When,
     activation,
     conv,
     dropout,
@@ -38,7 +39,7 @@ _FUNCTIONS = ["relu", "silu", "tanh", "gelu"]
 
 def _leaf(draw: st.DrawFn, name: str) -> Node:
     """A layer that keeps the shape, with or without a decision in it."""
-    kind = draw(st.integers(0, 6))
+    kind = draw(st.integers(0, 7))
     if kind == 0:
         return conv(
             kernel=Choice(f"{name}_kernel", draw(st.sampled_from([[1, 3], [3], [1, 3, 5]])))
@@ -57,6 +58,13 @@ def _leaf(draw: st.DrawFn, name: str) -> Node:
         )
     if kind == 5:
         return activation(Tied(Choice("shared", ["relu", "tanh"])))
+    if kind == 6:
+        return layer(
+            "conv2d",
+            filters=4,
+            kernel_size=Choice(f"{name}_window", [1, 3, 5]),
+            dilation_rate=When("kernel_size", [3, 5], Integer(f"{name}_dilation", 1, 2)),
+        )
     return identity()
 
 

@@ -2,6 +2,7 @@
 
 from optuna_nas.space.cells import Cell, CellStack, Edge
 from optuna_nas.space.choices import Choice, Float, Integer, Maybe
+from optuna_nas.space.conditional import When
 from optuna_nas.space.dag import DagModule
 from optuna_nas.space.genotype import Genotype
 from optuna_nas.space.layers import (
@@ -48,6 +49,7 @@ __all__ = [
     "SearchSpace",
     "Subset",
     "Tied",
+    "When",
     "activation",
     "average_pooling",
     "batch_normalization",

@@ -10,18 +10,20 @@ from typing import Any
 
 from optuna_nas.errors import SpaceError
 from optuna_nas.graph import get_operation
+from optuna_nas.space.conditional import ConditionalLayer, When
 from optuna_nas.space.nodes import Chain, Channels, Layer, Node, as_node, is_value
 from optuna_nas.space.structure import Parallel
 
 SAME_CHANNELS = Channels(1)
 
 
-def layer(op: str, /, **attributes: Any) -> Layer:
+def layer(op: str, /, **attributes: Any) -> Node:
     """Any registered operation, such as a block of your own.
 
     Args:
         op: The operation's name.
-        attributes: Its attributes, each a plain value, a decision, or a tuple of these.
+        attributes: Its attributes, each a plain value, a decision, a tuple of these, or a `When`
+            that makes it exist only under values of an attribute before it.
 
     Raises:
         SpaceError: An attribute's value is of no use in a space.
@@ -33,10 +35,12 @@ def layer(op: str, /, **attributes: Any) -> Layer:
                 f"got {value!r} of type {type(value).__name__}.",
                 value,
             )
+    if any(isinstance(value, When) for value in attributes.values()):
+        return ConditionalLayer(op, attributes)
     return Layer(op, attributes)
 
 
-def known(op: str, /, **attributes: Any) -> Layer:
+def known(op: str, /, **attributes: Any) -> Node:
     """A layer of one of the project's own operations, its attributes checked at once."""
     get_operation(op).attributes(attributes)
     return layer(op, **attributes)

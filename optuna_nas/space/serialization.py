@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from optuna_nas.errors import SpaceError
-from optuna_nas.space import cells, choices, dag, nodes, structure
+from optuna_nas.space import cells, choices, conditional, dag, nodes, structure
 
 _KIND = "$node"
 _TUPLE = "$tuple"
@@ -21,6 +21,7 @@ _KINDS: dict[str, type[nodes.Node]] = {
         nodes.Chain,
         nodes.Channels,
         choices.Choice,
+        conditional.ConditionalLayer,
         dag.DagModule,
         cells.Edge,
         choices.Float,
@@ -32,6 +33,7 @@ _KINDS: dict[str, type[nodes.Node]] = {
         nodes.Scope,
         structure.Subset,
         nodes.Tied,
+        conditional.When,
     )
 }
 
