@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from keras_nas.build import build_model
     from keras_nas.data import Dataset
     from keras_nas.export import export_onnx
+    from keras_nas.hypermodel import NASHyperModel
     from keras_nas.learning_curve_callback import LearningCurveCallback
     from keras_nas.objective import NASObjective
     from keras_nas.training import TrainingResult, evaluate, predict, train
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Dataset": "keras_nas.data",
     "LearningCurveCallback": "keras_nas.learning_curve_callback",
+    "NASHyperModel": "keras_nas.hypermodel",
     "NASObjective": "keras_nas.objective",
     "TrainingResult": "keras_nas.training",
     "build_model": "keras_nas.build",
@@ -34,6 +36,7 @@ _HOMES = {
 __all__ = [
     "Dataset",
     "LearningCurveCallback",
+    "NASHyperModel",
     "NASObjective",
     "TrainingResult",
     "build_model",
