@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from keras_nas.applications import hypermodel_block
     from keras_nas.blocks import register_block
     from keras_nas.build import build_model
     from keras_nas.data import Dataset
@@ -29,6 +30,7 @@ _HOMES = {
     "evaluate": "keras_nas.training",
     "export_onnx": "keras_nas.export",
     "predict": "keras_nas.training",
+    "hypermodel_block": "keras_nas.applications",
     "register_block": "keras_nas.blocks",
     "train": "keras_nas.training",
 }
@@ -42,6 +44,7 @@ __all__ = [
     "build_model",
     "evaluate",
     "export_onnx",
+    "hypermodel_block",
     "predict",
     "register_block",
     "train",

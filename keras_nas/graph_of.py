@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_nas._keras import keras
-from keras_nas.layer_rules import RULES, Step, UnsupportedModelError
+from keras_nas.layer_rules import AUGMENTATIONS, RULES, Step, UnsupportedModelError
 from optuna_nas.errors import InfeasibleArchitectureError, OperationError
 from optuna_nas.export import Preprocessing
 from optuna_nas.graph import ArchitectureGraph, GraphBuilder
@@ -145,11 +145,11 @@ def _convert_model(conversion: _Conversion, model: Any, source: _Value) -> _Valu
 
 def _convert_node(conversion: _Conversion, node: Any, inputs: list[_Value]) -> _Value:
     operation = node.operation
-    if node.arguments.kwargs.get("training"):
+    kind = type(operation)
+    if node.arguments.kwargs.get("training") and kind.__name__ not in AUGMENTATIONS:
         raise UnsupportedModelError(f"layer {operation.name!r} is called with training=True")
     if isinstance(operation, keras.Model):
         return _convert_model(conversion, _functional(operation), inputs[0])
-    kind = type(operation)
     rule = RULES.get(kind.__name__) if kind.__module__.startswith("keras.") else None
     if rule is None:
         raise UnsupportedModelError(

@@ -303,6 +303,35 @@ def _normalization(layer: Any, node: Any) -> Converted:
     return Preprocessing(mean, 1.0 / np.maximum(np.sqrt(variance), keras.config.epsilon()))
 
 
+AUGMENTATIONS = frozenset(
+    [
+        "AugMix",
+        "CutMix",
+        "MixUp",
+        "RandAugment",
+        "RandomBrightness",
+        "RandomColorDegeneration",
+        "RandomColorJitter",
+        "RandomContrast",
+        "RandomElasticTransform",
+        "RandomErasing",
+        "RandomFlip",
+        "RandomGaussianBlur",
+        "RandomGrayscale",
+        "RandomHue",
+        "RandomInvert",
+        "RandomPerspective",
+        "RandomPosterization",
+        "RandomRotation",
+        "RandomSaturation",
+        "RandomSharpness",
+        "RandomShear",
+        "RandomTranslation",
+        "RandomZoom",
+    ]
+)
+"""Keras layers that change images in training alone. ``training=True`` is but their default."""
+
 RULES: dict[str, Rule] = {
     "Conv2D": _conv2d,
     "DepthwiseConv2D": _depthwise_conv2d,
@@ -347,5 +376,6 @@ RULES: dict[str, Rule] = {
     "GaussianNoise": _nothing,
     "AlphaDropout": _nothing,
     "ActivityRegularization": _nothing,
+    **dict.fromkeys(AUGMENTATIONS, _nothing),
 }
 """By class name: layers, and operations on Keras tensors such as ``x + y``, which is an Add too."""

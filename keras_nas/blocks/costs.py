@@ -22,6 +22,36 @@ _layers = keras.layers
 
 
 @dataclass(frozen=True)
+class Measures:
+    """What a block does to shapes and what it costs.
+
+    Args:
+        output_shape: For one example.
+        params: Trainable scalars.
+        non_trainable_params: Scalars kept but not trained.
+        counted_macs: Multiply-accumulates for one example; None where nobody asked, or why they
+            can't be counted.
+    """
+
+    output_shape: Shape
+    params: int
+    non_trainable_params: int
+    counted_macs: int | OperationError | None
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates for one example.
+
+        Raises:
+            OperationError: A layer inside has a weight matrix of its own that no rule covers.
+        """
+        if isinstance(self.counted_macs, int):
+            return self.counted_macs
+        assert self.counted_macs is not None
+        raise self.counted_macs.with_traceback(None)
+
+
+@dataclass(frozen=True)
 class MeasuredBlock:
     """A block built once for given attributes and input shapes.
 
@@ -34,6 +64,16 @@ class MeasuredBlock:
     name: str
     layer: Any
     input_shapes: tuple[Shape, ...]
+
+    def measures(self, macs: bool) -> Measures:
+        """All of it in numbers, so that the layer and its weights need not be kept."""
+        counted: int | OperationError | None = None
+        if macs:
+            try:
+                counted = self.macs
+            except OperationError as error:
+                counted = error
+        return Measures(self.output_shape, self.params, self.non_trainable_params, counted)
 
     @cached_property
     def output_shape(self) -> Shape:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 from keras_nas._keras import keras
-from keras_nas.blocks.costs import MeasuredBlock
+from keras_nas.blocks.costs import MeasuredBlock, Measures
 from keras_nas.blocks.layers import BUILDERS
 from keras_nas.isolation.errors import describe
 from optuna_nas.errors import InfeasibleArchitectureError, NASError, OperationError
@@ -136,10 +136,12 @@ def register_block(
     block = UserBlock(name, build)
 
     @lru_cache(maxsize=_PROBES_KEPT)
-    def probe(attributes: tuple[tuple[str, Any], ...], inputs: tuple[Shape, ...]) -> MeasuredBlock:
-        return MeasuredBlock(name, block.layer(name, dict(attributes), inputs), inputs)
+    def probe(attributes: tuple[tuple[str, Any], ...], inputs: tuple[Shape, ...]) -> Measures:
+        # Numbers only: a block may be as large as a whole network.
+        built = MeasuredBlock(name, block.layer(name, dict(attributes), inputs), inputs)
+        return built.measures(macs=macs is None)
 
-    def measured(attributes: Attributes, inputs: Sequence[Shape]) -> MeasuredBlock:
+    def measured(attributes: Attributes, inputs: Sequence[Shape]) -> Measures:
         try:
             return probe(tuple(sorted(attributes.items())), tuple(map(tuple, inputs)))
         except NASError:
