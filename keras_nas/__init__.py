@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from keras_nas.hypermodel import NASHyperModel
     from keras_nas.learning_curve_callback import LearningCurveCallback
     from keras_nas.objective import NASObjective
+    from keras_nas.oracle import OptunaOracle
+    from keras_nas.projects import study_from_project
     from keras_nas.training import TrainingResult, evaluate, predict, train
 
 _HOMES = {
@@ -25,6 +27,7 @@ _HOMES = {
     "LearningCurveCallback": "keras_nas.learning_curve_callback",
     "NASHyperModel": "keras_nas.hypermodel",
     "NASObjective": "keras_nas.objective",
+    "OptunaOracle": "keras_nas.oracle",
     "TrainingResult": "keras_nas.training",
     "build_model": "keras_nas.build",
     "evaluate": "keras_nas.training",
@@ -32,6 +35,7 @@ _HOMES = {
     "predict": "keras_nas.training",
     "hypermodel_block": "keras_nas.applications",
     "register_block": "keras_nas.blocks",
+    "study_from_project": "keras_nas.projects",
     "train": "keras_nas.training",
 }
 
@@ -40,6 +44,7 @@ __all__ = [
     "LearningCurveCallback",
     "NASHyperModel",
     "NASObjective",
+    "OptunaOracle",
     "TrainingResult",
     "build_model",
     "evaluate",
@@ -47,6 +52,7 @@ __all__ = [
     "hypermodel_block",
     "predict",
     "register_block",
+    "study_from_project",
     "train",
 ]
 

@@ -23,6 +23,7 @@ from optuna_nas._processes import Owner
 from optuna_nas.errors import SpaceMismatchError
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.storages import BaseStorage
     from optuna.study import Study
 
@@ -37,6 +38,7 @@ ANCHOR = "optuna_nas:anchor"
 RETRY_OF = "optuna_nas:retry_of"
 NOTE = "optuna_nas:note"
 CURVE = "optuna_nas:curve"
+KERAS_TUNER = "keras_nas:trial"
 
 # Optuna's own keys: what a sampler's `constraints_func` returned, and enqueued values.
 _CONSTRAINTS = "constraints"
@@ -223,6 +225,85 @@ def study_id_of(study: Study) -> int:
 def frozen_of(trial: optuna.Trial) -> FrozenTrial:
     """A running trial as pruners get it. Not to be modified."""
     return trial._get_latest_trial()
+
+
+class _ReopenedTrial(optuna.Trial):
+    """A running trial taken up again: its parameters are chosen, so no sampler is asked."""
+
+    def __init__(self, study: Study, trial: FrozenTrial) -> None:
+        self.study = study
+        self.storage = study._storage
+        self._trial_id = trial._trial_id
+        self._cached_frozen_trial = trial
+        self.relative_search_space = {}
+        self._relative_params = {}
+        self._fixed_params = {}
+
+
+def reopen(study: Study, number: int) -> optuna.Trial:
+    """A running trial by its number, to report to and to set attributes of.
+
+    `optuna.Trial` itself would tell the sampler that a new trial begins.
+
+    Raises:
+        KeyError: The study has no trial of this number.
+    """
+    trial_id = study._storage.get_trial_id_from_study_id_trial_number(study._study_id, number)
+    return _ReopenedTrial(study, study._storage.get_trial(trial_id))
+
+
+def save_report(trial: optuna.Trial, value: float, step: int) -> None:
+    """`optuna.Trial.report`, which keeps the first value of a step, with the last one kept."""
+    trial.study._storage.set_trial_intermediate_value(trial._trial_id, step, value)
+    trial._cached_frozen_trial.intermediate_values[step] = value
+
+
+def save_constraint(trial: optuna.Trial, name: str, value: float) -> None:
+    """`optuna.Trial.set_constraint`, which keeps the first value of a name, with the last kept."""
+    key = f"{_CONSTRAINTS}:{name}"
+    trial.study._storage.set_trial_system_attr(trial._trial_id, key, value)
+    trial._cached_frozen_trial.system_attrs[key] = value
+
+
+def save_param(
+    study: Study, trial: FrozenTrial, name: str, value: Any, distribution: BaseDistribution
+) -> None:
+    """Give a running trial a parameter that was chosen by somebody other than its sampler.
+
+    Raises:
+        ValueError: Other trials have a parameter of this name and of another kind.
+    """
+    internal = distribution.to_internal_repr(value)
+    study._storage.set_trial_param(trial._trial_id, name, internal, distribution)
+
+
+def insert_trial(study: Study, trial: FrozenTrial) -> int:
+    """`optuna.study.Study.add_trial`, which tells the number of the trial, also a running one.
+
+    Raises:
+        ValueError: The trial contradicts itself.
+    """
+    trial._validate()
+    trial_id = study._storage.create_new_trial(study._study_id, template_trial=trial)
+    return study._storage.get_trial_number_from_id(trial_id)
+
+
+def set_running(study: Study, trial: FrozenTrial, running: bool) -> bool:
+    """Take an unfinished trial out of the queue of waiting ones, or put it there.
+
+    Returns:
+        False if it finished meanwhile, or another process was faster.
+    """
+    state = TrialState.RUNNING if running else TrialState.WAITING
+    try:
+        return study._storage.set_trial_state_values(trial._trial_id, state)
+    except UpdateFinishedTrialError:
+        return False
+
+
+def forget_read_trials(study: Study) -> None:
+    """Let `trials_of` read anew, where trials changed without `Study.ask` or `Study.tell`."""
+    study._thread_local.cached_all_trials = None
 
 
 def trials_of(study: Study) -> list[FrozenTrial]:
