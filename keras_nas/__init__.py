@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from keras_nas.oracle import OptunaOracle
     from keras_nas.projects import study_from_project
     from keras_nas.training import TrainingResult, evaluate, predict, train
+    from keras_nas.tuner import OptunaTuner
 
 _HOMES = {
     "Dataset": "keras_nas.data",
@@ -28,6 +29,7 @@ _HOMES = {
     "NASHyperModel": "keras_nas.hypermodel",
     "NASObjective": "keras_nas.objective",
     "OptunaOracle": "keras_nas.oracle",
+    "OptunaTuner": "keras_nas.tuner",
     "TrainingResult": "keras_nas.training",
     "build_model": "keras_nas.build",
     "evaluate": "keras_nas.training",
@@ -45,6 +47,7 @@ __all__ = [
     "NASHyperModel",
     "NASObjective",
     "OptunaOracle",
+    "OptunaTuner",
     "TrainingResult",
     "build_model",
     "evaluate",

@@ -15,10 +15,14 @@ class Limits:
     Args:
         latency_ms: Largest latency in milliseconds, measured before training.
         params: Largest number of trainable parameters.
+        macs: Largest number of multiply-accumulates for one input.
+        size_bytes: Largest size of the exported file.
     """
 
     latency_ms: float | None = None
     params: int | None = None
+    macs: int | None = None
+    size_bytes: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

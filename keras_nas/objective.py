@@ -7,7 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -295,7 +295,7 @@ class NASObjective:
 
     def check(self, study: Study) -> None:
         """Tie a study to this task like `bind`, but without measuring anything."""
-        limits = {f"max_{name}": limit for name, limit in asdict(self.limits).items()}
+        limits = {"max_latency_ms": self.limits.latency_ms, "max_params": self.limits.params}
         task = {"data": self.data.fingerprint, **self.plan.to_dict(), **limits}
         bind_study(study, space=self.space, metrics=self.metrics, task=task)
 
