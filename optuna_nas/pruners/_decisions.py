@@ -18,7 +18,7 @@ class Decision:
         step: Last step that was reported.
         probability: Chance that the finished trial is good enough; None where it was not asked.
         threshold: The chance below which trials are stopped at that step.
-        predicted: Expected final value of each objective, in its unit.
+        predicted: Median of the final value of each objective, in its unit.
         std: Standard deviation of each.
         max_step: The step that was predicted for.
     """

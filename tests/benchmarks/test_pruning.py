@@ -18,31 +18,37 @@ def test_scale_is_the_distance_of_the_median_from_the_best():
 
 
 def test_a_budget_ends_in_the_middle_of_a_trial():
-    outcome = script.run(TASK, ORDER, NopPruner(), budget=10, trials=10)
+    outcome, _ = script.run(TASK, ORDER, NopPruner(), budget=10, first=2)
     assert (outcome.epochs, outcome.trials) == (10, 2)
     assert outcome.regret == pytest.approx((0.9 - 0.7) / TASK.scale)
     assert not outcome.lost_best
 
 
 def test_first_trials_are_compared_with_the_best_of_themselves():
-    outcome = script.run(TASK, ORDER, NopPruner(), budget=None, trials=3)
-    assert (outcome.epochs, outcome.trials, outcome.regret) == (12, 3, 0.0)
+    outcome, first = script.run(TASK, ORDER, NopPruner(), budget=16, first=3)
+    assert (first.epochs, first.trials, first.regret) == (12, 3, 0.0)
+    assert (outcome.epochs, outcome.trials, outcome.regret) == (16, 4, 0.0)
 
 
 def test_a_lost_best_is_noticed():
     # Of these only the run that ends at 0.9 is ever above 0.5, from its first epoch on.
     order = np.array([2, 4, 0, 9])
-    outcome = script.run(TASK, order, ThresholdPruner(upper=0.5), budget=None, trials=4)
-    assert outcome.lost_best
-    assert outcome.epochs == 13
-    assert outcome.regret == pytest.approx((0.9 - 0.4) / TASK.scale)
+    _, first = script.run(TASK, order, ThresholdPruner(upper=0.5), budget=16, first=4)
+    assert first.lost_best
+    assert first.epochs == 13
+    assert first.regret == pytest.approx((0.9 - 0.4) / TASK.scale)
 
 
 def test_diverged_runs_are_the_worst():
     curves = CURVES.copy()
     curves[9, 3] = np.nan
-    outcome = script.run(
-        script.Task("toy", True, curves), ORDER, NopPruner(), budget=None, trials=4
-    )
-    assert outcome.regret == 0.0
-    assert outcome.epochs == 16
+    task = script.Task("toy", True, curves)
+    _, first = script.run(task, ORDER, NopPruner(), budget=16, first=4)
+    assert first.regret == 0.0
+    assert first.epochs == 16
+
+
+def test_outcomes_are_kept(tmp_path):
+    pair = script.run(TASK, ORDER, NopPruner(), budget=10, first=2)
+    assert script.Runs(tmp_path).get("rf 3, T/27", "toy", 1, lambda: pair) == pair
+    assert script.Runs(tmp_path).get("rf 3, T/27", "toy", 1, pytest.fail) == pair

@@ -330,7 +330,9 @@ def test_learning_curve_pruner_is_honoured_with_several_objectives(
     make: Callable[..., NASObjective],
 ) -> None:
     objective = make(objectives=("accuracy", "loss"), reuse=False, epochs=10)
-    study = study_for(objective, pruner=LearningCurvePruner(min_probability=0.1))
+    study = study_for(
+        objective, pruner=LearningCurvePruner(min_probability=0.1, n_startup_trials=5)
+    )
     rising = [0.9 - 0.8 * 0.6**epoch for epoch in range(1, 11)]
     for quality in (1.0, 0.8, 0.9, 0.7, 0.95):
         workers_of(objective).curve = lambda _graph, by=quality: [by * v for v in rising]

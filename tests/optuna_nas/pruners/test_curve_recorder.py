@@ -49,7 +49,7 @@ def train(study: Study, quality: float, latency: float) -> int | None:
 def test_a_trial_that_can_only_be_dominated_is_pruned() -> None:
     study = study_of_two()
     for quality in QUALITIES[:8]:
-        assert train(study, quality, 1.0) is None or quality < 0.5
+        assert train(study, quality, 1.0) is None or quality < 0.6
     stopped = train(study, 0.1, 2.0)
     assert stopped is not None
     trial = study.trials[-1]

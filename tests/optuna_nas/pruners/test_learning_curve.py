@@ -87,20 +87,20 @@ def test_the_first_trials_are_not_pruned() -> None:
 
 
 def test_warm_up_and_interval() -> None:
-    study = study_of(LearningCurvePruner(min_probability=0.3))
-    assert follow(study, curve(0.01)) == 3  # three reports by default
-    study.pruner = LearningCurvePruner(min_probability=0.3, n_warmup_steps=7)
+    study = study_of(LearningCurvePruner(min_probability=0.9))
+    assert follow(study, curve(0.01)) == 2  # never at the first report
+    study.pruner = LearningCurvePruner(min_probability=0.9, n_warmup_steps=7)
     assert follow(study, curve(0.01)) == 7
     pruner = LearningCurvePruner(n_warmup_steps=2, interval_steps=5)
     steps = np.array([1.0, 4.0, 8.0, 9.0, 11.0, 13.0])
-    early = [pruner._is_early(LossCurve(steps[:n], np.zeros((n, 1))), 20.0) for n in range(1, 7)]
+    early = [pruner._is_early(LossCurve(steps[:n], np.zeros((n, 1)))) for n in range(1, 7)]
     assert early == [True, False, False, True, True, False]
 
 
 def test_a_report_better_than_the_best_protects() -> None:
     study = study_of(LearningCurvePruner(min_probability=1.0, protected_fraction=0.0))
     spike = curve(0.05)
-    spike[2] = 0.95
+    spike[1] = 0.95
     assert follow(study, spike) is None
 
 
@@ -118,13 +118,22 @@ def test_threshold_falls_with_what_was_spent_and_what_is_left() -> None:
     curves = StudyCurves([optuna.study.StudyDirection.MAXIMIZE])
     curves.front = np.array([[0.0]])
     curves.spent = 800.0
-    assert pruner._threshold(curves, 40.0) == pytest.approx(0.05)  # 40 / 800
-    assert pruner._threshold(curves, 10.0) == pytest.approx(0.0125)
+    assert pruner._threshold(curves, 10.0, 50.0) == pytest.approx(0.05)  # 40 / 800
+    assert pruner._threshold(curves, 40.0, 50.0) == pytest.approx(0.0125)
     curves.spent = 1e6
-    assert pruner._threshold(curves, 40.0) == 0.005
+    assert pruner._threshold(curves, 10.0, 50.0) == 0.005
     curves.spent = 10.0
-    assert pruner._threshold(curves, 40.0) == 0.1
-    assert LearningCurvePruner(min_probability=0.07)._threshold(curves, 1.0) == 0.07
+    assert pruner._threshold(curves, 10.0, 50.0) == 0.1
+
+
+@pytest.mark.parametrize("fixed", [None, 0.07])
+def test_threshold_grows_in_the_first_steps(fixed: float | None) -> None:
+    pruner = LearningCurvePruner(min_probability=fixed)
+    curves = StudyCurves([optuna.study.StudyDirection.MAXIMIZE])
+    curves.front = np.array([[0.0]])
+    full = fixed or 0.1
+    found = [pruner._threshold(curves, step, 100.0) for step in (0.0, 3.0, 15.0, 90.0)]
+    assert found == pytest.approx([0.0, 0.2 * full, full, full])
 
 
 def test_top_fraction_asks_for_less_than_the_best() -> None:
