@@ -55,12 +55,31 @@ class Runner(ABC):
     """Trains and evaluates one Keras model whose outputs are logits."""
 
     @abstractmethod
-    def prepare(self, settings: OptimizerSettings, batch_size: int, total_steps: int) -> None:
-        """Get ready to train; called once, before the first epoch."""
+    def prepare(
+        self,
+        settings: OptimizerSettings,
+        batch_size: int,
+        total_steps: int,
+        *,
+        probabilities: bool = False,
+    ) -> None:
+        """Get ready to train; called once, before the first epoch.
+
+        Args:
+            settings: The optimiser.
+            batch_size: Examples a step.
+            total_steps: Steps of all epochs.
+            probabilities: Whether labels are probabilities of all classes, instead of classes.
+        """
 
     @abstractmethod
     def hold(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Any, Any]:
-        """Bring data into the form that `epoch` and `score` take."""
+        """Bring data into the form that `epoch` and `score` take.
+
+        Args:
+            x: Features, (examples, ...).
+            y: Classes, (examples,), or for `epoch` their probabilities, (examples, classes).
+        """
 
     @abstractmethod
     def epoch(self, x: Any, y: Any, batches: NDArray[Any]) -> tuple[float, float]:
@@ -91,7 +110,14 @@ class KerasRunner(Runner):
         self._model = model
         self._classes = int(model.output_shape[-1])
 
-    def prepare(self, settings: OptimizerSettings, batch_size: int, total_steps: int) -> None:
+    def prepare(
+        self,
+        settings: OptimizerSettings,
+        batch_size: int,
+        total_steps: int,
+        *,
+        probabilities: bool = False,
+    ) -> None:
         """Compile the model."""
         rate: Any = settings.learning_rate
         if settings.schedule == "cosine":
@@ -115,15 +141,15 @@ class KerasRunner(Runner):
         self._model.compile(optimizer, loss, metrics=["accuracy"])
 
     def hold(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Any, Any]:
-        """Features as they are, labels as classes."""
-        return np.asarray(x, np.float32), np.asarray(y, np.int64)
+        """Features and labels as they are."""
+        return np.asarray(x, np.float32), np.asarray(y, np.int64 if np.ndim(y) == 1 else np.float32)
 
     def epoch(self, x: Any, y: Any, batches: NDArray[Any]) -> tuple[float, float]:
         """One epoch of ``fit`` in the order of ``batches``."""
         order = batches.ravel()
         history = self._model.fit(
             x[order],
-            np.eye(self._classes, dtype=np.float32)[y[order]],
+            np.eye(self._classes, dtype=np.float32)[y[order]] if y.ndim == 1 else y[order],
             batch_size=batches.shape[1],
             shuffle=False,
             verbose=0,

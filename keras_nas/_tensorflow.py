@@ -76,7 +76,14 @@ class TensorFlowRunner(Runner):
 
     # --- training -----------------------------------------------------------------------------
 
-    def prepare(self, settings: OptimizerSettings, batch_size: int, total_steps: int) -> None:
+    def prepare(
+        self,
+        settings: OptimizerSettings,
+        batch_size: int,
+        total_steps: int,
+        *,
+        probabilities: bool = False,
+    ) -> None:
         """Trace the step for batches of ``batch_size``."""
         steps = np.arange(1, total_steps + 1)
         self._rates = np.stack(
@@ -108,13 +115,16 @@ class TensorFlowRunner(Runner):
                     loss += tf.add_n(own_losses)
             gradients = tape.gradient(loss, weights)
             _update(settings, weights, slots, gradients, tf.unstack(rates[:3]))
-            correct = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == labels, tf.float32))
+            known = tf.argmax(labels, -1) if probabilities else labels
+            correct = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == known, tf.float32))
             return totals + tf.stack([loss * batch_size, correct])
 
         with _quick_compilation():
             self._step = tf.function(step, autograph=False).get_concrete_function(
                 tf.TensorSpec((None, *self._shape), tf.float32),
-                tf.TensorSpec((None,), tf.int64),
+                tf.TensorSpec((None, self._classes), tf.float32)
+                if probabilities
+                else tf.TensorSpec((None,), tf.int64),
                 tf.TensorSpec((batch_size,), tf.int64),
                 tf.TensorSpec((4,), tf.float32),
                 tf.TensorSpec((2,), tf.float32),
@@ -135,16 +145,19 @@ class TensorFlowRunner(Runner):
         return float(loss), float(correct)
 
     def _losses(self, labels: Any, logits: Any, smoothing: float) -> Any:
-        if not smoothing:
-            return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-        targets = tf.one_hot(labels, self._classes) * (1 - smoothing) + smoothing / self._classes
+        if len(labels.shape) == 1:
+            if not smoothing:
+                return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            labels = tf.one_hot(labels, self._classes)
+        targets = labels * (1 - smoothing) + smoothing / self._classes
         return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
 
     # --- evaluation ---------------------------------------------------------------------------
 
     def hold(self, x: NDArray[Any], y: NDArray[Any]) -> tuple[Any, Any]:
         """Copy data to the device."""
-        return tf.constant(np.asarray(x, np.float32)), tf.constant(np.asarray(y, np.int64))
+        labels = np.asarray(y, np.int64 if np.ndim(y) == 1 else np.float32)
+        return tf.constant(np.asarray(x, np.float32)), tf.constant(labels)
 
     def score(self, x: Any, y: Any, batch_size: int) -> tuple[float, float]:
         """Mean cross-entropy and accuracy over all examples."""

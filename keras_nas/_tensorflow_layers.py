@@ -28,6 +28,10 @@ Moves = list[tuple[float, Any, Any, float]]
 """Momentum, moving statistic, the batch's value, and the factor that makes it the population's."""
 
 
+Rule = Callable[[Any, Sequence[Any], Mapping[str, Any], Moves | None], Any]
+"""``(layer, inputs, attributes, moves) -> outputs``; None: the Keras layer is to be called."""
+
+
 def forward_of(model: Any) -> Forward:
     """The forward pass of a Keras model: direct where its graph is known, Keras's call otherwise.
 
@@ -93,6 +97,18 @@ def _convolution(
     return tf.nn.bias_add(outputs, layer.bias.value) if attributes["use_bias"] else outputs
 
 
+def _convolution1d(
+    layer: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    (stride,), (dilation,) = attributes["strides"], attributes["dilation_rate"]
+    steps, padding = inputs[0], attributes["padding"]
+    if padding == "causal":
+        before = (attributes["kernel_size"][0] - 1) * dilation
+        steps, padding = tf.pad(steps, ((0, 0), (before, 0), (0, 0))), "valid"
+    outputs = tf.nn.conv1d(steps, layer.kernel.value, stride, padding.upper(), dilations=dilation)
+    return tf.nn.bias_add(outputs, layer.bias.value) if attributes["use_bias"] else outputs
+
+
 @cache
 def _groups_have_gradients() -> bool:
     """Whether grouped convolutions can be trained here: with oneDNN and on GPUs they can.
@@ -140,10 +156,12 @@ def _batch_normalization(
 ) -> Any:
     images = inputs[0]
     rank = len(images.shape)
-    if rank not in (2, 4):
+    if rank not in (2, 3, 4):
         return None
-    if rank == 2:
-        images = images[:, tf.newaxis, tf.newaxis, :]
+    shape = tf.shape(images)
+    if rank < 4:
+        places = images.shape[1:-1] if rank == 3 else (1,)
+        images = tf.reshape(images, (-1, 1, *places, images.shape[-1]))
     mean, variance = layer.moving_mean.value, layer.moving_variance.value
     unread = tf.constant([])
     outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -162,7 +180,7 @@ def _batch_normalization(
         moves.append((momentum, mean, batch_mean, 1.0))
         # The fused operation gives the sample variance; Keras averages the population's.
         moves.append((momentum, variance, batch_variance, (count - 1) / count))
-    return outputs[:, 0, 0, :] if rank == 2 else outputs
+    return tf.reshape(outputs, shape) if rank < 4 else outputs
 
 
 def _move_statistics(moves: Moves, floor: Any) -> None:
@@ -200,6 +218,69 @@ def _average_pooling(
     return tf.nn.avg_pool2d(inputs[0], attributes["pool_size"], attributes["strides"], padding)
 
 
+_OF_CELLS: dict[str, Callable[[Any], Any]] = {
+    "tanh": tf.tanh,
+    "relu": tf.nn.relu,
+    "sigmoid": tf.sigmoid,
+    "linear": tf.identity,
+}
+
+
+def _darts_rnn(
+    layer: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    cell, nodes = layer.get_layer("cell"), attributes["cell"]
+    if not {function for function, _source in nodes} <= set(_OF_CELLS):
+        return None
+
+    def kernel(name: str) -> Any:
+        return cell.get_layer(name).kernel.value
+
+    def gated(before: Any, both: Any, function: str) -> Any:
+        gate, new = tf.split(both, 2, -1)
+        return before + tf.sigmoid(gate) * (_OF_CELLS[function](new) - before)
+
+    first = kernel("first")
+    kernels = [kernel(f"node{i}_{function}_{read}") for i, (function, read) in enumerate(nodes)]
+
+    def following(state: Any, step: Any) -> Any:
+        values = [gated(state, tf.matmul(tf.concat([step, state], -1), first), "tanh")]
+        for (function, read), weights in zip(nodes, kernels, strict=True):
+            values.append(gated(values[read], tf.matmul(values[read], weights), function))
+        return tf.add_n(values[1:]) / len(nodes)
+
+    # A loop is traced once; Keras's layer holds a copy of the cell for each step.
+    state = tf.zeros((tf.shape(inputs[0])[0], attributes["units"]))
+    states = tf.scan(following, tf.transpose(inputs[0], (1, 0, 2)), state)
+    return tf.transpose(states, (1, 0, 2))
+
+
+def _pooling1d(kind: str) -> Rule:
+    def rule(_l: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None) -> Any:
+        return tf.nn.pool(
+            inputs[0],
+            attributes["pool_size"],
+            kind,
+            attributes["strides"],
+            attributes["padding"].upper(),
+        )
+
+    return rule
+
+
+def _cropping1d(
+    _l: Any, inputs: Sequence[Any], attributes: Mapping[str, Any], _: Moves | None
+) -> Any:
+    before, after = attributes["cropping"]
+    return inputs[0][:, before : inputs[0].shape[1] - after]
+
+
+def _position_embedding(
+    layer: Any, inputs: Sequence[Any], _a: Mapping[str, Any], _: Moves | None
+) -> Any:
+    return inputs[0] + layer.get_layer("positions").embeddings.value
+
+
 def _flatten(_l: Any, inputs: Sequence[Any], _a: Mapping[str, Any], _: Moves | None) -> Any:
     size = tf.TensorShape(inputs[0].shape[1:]).num_elements()
     return tf.reshape(inputs[0], (-1, size))
@@ -227,7 +308,8 @@ def _add(_l: Any, inputs: Sequence[Any], _a: Mapping[str, Any], _: Moves | None)
     return tf.add_n(list(inputs))
 
 
-_RULES: dict[str, Callable[[Any, Sequence[Any], Mapping[str, Any], Moves | None], Any]] = {
+_RULES: dict[str, Rule] = {
+    "conv1d": _convolution1d,
     "conv2d": _convolution,
     "depthwise_conv2d": _depthwise,
     "dense": _dense,
@@ -235,6 +317,13 @@ _RULES: dict[str, Callable[[Any, Sequence[Any], Mapping[str, Any], Moves | None]
     "activation": _activation,
     "max_pooling2d": _max_pooling,
     "average_pooling2d": _average_pooling,
+    "max_pooling1d": _pooling1d("MAX"),
+    "average_pooling1d": _pooling1d("AVG"),
+    "global_average_pooling1d": lambda _l, x, _a, _: tf.reduce_mean(x[0], 1),
+    "global_max_pooling1d": lambda _l, x, _a, _: tf.reduce_max(x[0], 1),
+    "cropping1d": _cropping1d,
+    "darts_rnn": _darts_rnn,
+    "position_embedding": _position_embedding,
     "global_average_pooling2d": lambda _l, x, _a, _: tf.reduce_mean(x[0], (1, 2)),
     "global_max_pooling2d": lambda _l, x, _a, _: tf.reduce_max(x[0], (1, 2)),
     "flatten": _flatten,

@@ -33,7 +33,7 @@ def build_model(graph: ArchitectureGraph, *, seed: int | None = None, name: str 
 
     Returns:
         A functional `keras.Model` from ``(batch, *graph.input_shape)`` to
-        ``(batch, *graph.output_shape)``.
+        ``(batch, *graph.output_shape)``. Its input is of integers where embeddings alone read it.
 
     Raises:
         OperationError: An operation has no Keras layer, or a block counts its parameters wrongly.
@@ -44,7 +44,8 @@ def build_model(graph: ArchitectureGraph, *, seed: int | None = None, name: str 
     with _seeded(seed):
         for spec in _needed(graph):
             if spec.op == "input":
-                tensors[spec.name] = keras.Input(graph.shapes[spec.name], name=spec.name)
+                dtype = "int32" if graph.reads_tokens else None
+                tensors[spec.name] = keras.Input(graph.input_shape, dtype=dtype, name=spec.name)
                 continue
             inputs = [tensors[source] for source in spec.inputs]
             layer, tensors[spec.name] = _call(spec, graph, inputs)

@@ -112,6 +112,10 @@ def complete(network: Model, preprocessing: Preprocessing) -> Model:
     from keras_nas._keras import keras
 
     shape = network.input_shape[1:]
+    if preprocessing.is_neutral:
+        inputs = keras.Input(shape, dtype=network.inputs[0].dtype, name="features")
+        outputs = keras.layers.Softmax(name="probabilities")(network(inputs))
+        return keras.Model(inputs, outputs, name="classifier")
     mean = np.broadcast_to(preprocessing.mean, shape[-1:]).astype(float)
     scale = np.broadcast_to(preprocessing.scale, shape[-1:]).astype(float)
     inputs = keras.Input(shape, name="features")

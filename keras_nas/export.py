@@ -18,6 +18,7 @@ from optuna_nas.export import Preprocessing, onnx_bytes, replace_file
 from optuna_nas.profiling import require_onnxruntime
 
 Method = Literal["auto", "graph", "keras"]
+_WHOLE_NUMBERS = {"tensor(int32)": np.int32, "tensor(int64)": np.int64}
 
 
 def export_onnx(
@@ -53,6 +54,8 @@ def export_onnx(
     """
     if method not in ("auto", "graph", "keras"):
         raise ExportError(f"method: expected 'auto', 'graph' or 'keras', got {method!r}", method)
+    if preprocessing is not None and preprocessing.is_neutral:
+        preprocessing = None
     target = Path(path)
     if not target.parent.is_dir():
         raise ExportError(f"path: there is no folder {os.fspath(target.parent)!r}; create it", path)
@@ -174,15 +177,16 @@ def prove(
 
 
 def _run_onnx(session: Any, x: np.ndarray, batch: int) -> np.ndarray:
-    name = session.get_inputs()[0].name
+    taken = session.get_inputs()[0]
+    x = x.astype(_WHOLE_NUMBERS.get(taken.type, np.float32), copy=False)
     outputs = []
     for start in range(0, len(x), batch):
         chunk = x[start : start + batch]
         # A fixed batch must be full: the last one is filled up, and the rest thrown away.
-        missing = batch - len(chunk) if isinstance(session.get_inputs()[0].shape[0], int) else 0
+        missing = batch - len(chunk) if isinstance(taken.shape[0], int) else 0
         full = np.concatenate([chunk, np.repeat(chunk[-1:], missing, axis=0)])
         try:
-            output = session.run(None, {name: full})[0]
+            output = session.run(None, {taken.name: full})[0]
         except Exception as error:
             reason = " ".join(str(error).split())
             raise ExportError(f"onnx_path: the model does not take x: {reason}") from error

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_nas._keras import keras
+from keras_nas.composite_rules import composite_step
 from keras_nas.layer_rules import AUGMENTATIONS, RULES, Step, UnsupportedModelError
+from keras_nas.sequence_rules import SEQUENCE_RULES
 from optuna_nas.errors import InfeasibleArchitectureError, OperationError
 from optuna_nas.export import Preprocessing
 from optuna_nas.graph import ArchitectureGraph, GraphBuilder
@@ -61,6 +63,7 @@ class _Conversion:
 
 
 _INPUT = "input"
+_RULES = {**RULES, **SEQUENCE_RULES}
 
 
 def graph_of(model: Any) -> ModelGraph:
@@ -149,8 +152,11 @@ def _convert_node(conversion: _Conversion, node: Any, inputs: list[_Value]) -> _
     if node.arguments.kwargs.get("training") and kind.__name__ not in AUGMENTATIONS:
         raise UnsupportedModelError(f"layer {operation.name!r} is called with training=True")
     if isinstance(operation, keras.Model):
+        composite = composite_step(operation)
+        if composite is not None:
+            return _Value(_add(conversion, composite, operation.name, conversion.read(inputs)))
         return _convert_model(conversion, _functional(operation), inputs[0])
-    rule = RULES.get(kind.__name__) if kind.__module__.startswith("keras.") else None
+    rule = _RULES.get(kind.__name__) if kind.__module__.startswith("keras.") else None
     if rule is None:
         raise UnsupportedModelError(
             f"layer {operation.name!r}: {kind.__module__.partition('.')[0]}'s {kind.__name__} has "
@@ -163,7 +169,7 @@ def _convert_node(conversion: _Conversion, node: Any, inputs: list[_Value]) -> _
         return inputs[0]
     names = conversion.read(inputs)
     for step in converted:
-        names = [_add(conversion, step, operation.name + step.suffix, names)]
+        names = [_add(conversion, step, operation.name + step.suffix, names[: step.reads])]
     return _Value(names[0])
 
 

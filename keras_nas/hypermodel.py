@@ -7,8 +7,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from keras_nas._keras import keras
 from keras_nas._keras_tuner import keras_tuner
+from keras_nas.augmentation import Augmentation
+from keras_nas.augmented_batches import AugmentedBatches
 from keras_nas.build import build_model
 from keras_nas.hyperparameters import declare, genotype_from, read_genotype
 from optuna_nas.errors import InfeasibleArchitectureError, NASError, SpaceError
@@ -20,7 +24,8 @@ Settings = Mapping[str, Any]
 MakeOptimizer = Callable[[Settings], Any]
 
 _COMPILED = ("label_smoothing", "learning_rate", "momentum", "optimizer", "weight_decay")
-_FITTED = ("batch_size", "epochs", "patience", "schedule")
+_AUGMENTED = ("crop", "cutout", "flip")
+_FITTED = (*_AUGMENTED, "batch_size", "epochs", "patience", "schedule")
 _MOMENTUM = 0.9
 _LOSSES = {
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
@@ -38,11 +43,12 @@ class NASHyperModel(keras_tuner.HyperModel):
     that for a space in which many are.
 
     Decisions of the space about training apply: learning_rate, weight_decay, momentum, optimizer
-    and label_smoothing where the model is compiled, and batch_size, epochs, patience and schedule
-    in `fit`, where they take precedence over what was passed to ``search``. A tuner given the bound
-    method ``build`` instead of this object does not call `fit`, and so leaves out the latter.
-    "sgd", where the space decides it, has Nesterov's momentum, 0.9 unless that is decided too;
-    weight decay leaves biases and normalisations alone: both as in `keras_nas.train`.
+    and label_smoothing where the model is compiled, and batch_size, epochs, patience, schedule and
+    the changes of images by flip, crop and cutout in `fit`, where they take precedence over what
+    was passed to ``search``. A tuner given the bound method ``build`` instead of this object does
+    not call `fit`, and so leaves out the latter. "sgd", where the space decides it, has Nesterov's
+    momentum, 0.9 unless that is decided too; weight decay leaves biases and normalisations alone:
+    both as in `keras_nas.train`.
 
     Override `fit`, or let ``optimizer`` be a function, for decisions of other names.
 
@@ -139,7 +145,7 @@ class NASHyperModel(keras_tuner.HyperModel):
                     "val_loss", patience=settings["patience"], restore_best_weights=True
                 )
             )
-        return model.fit(**{**arguments, "callbacks": callbacks})
+        return model.fit(**{**_augmented(arguments, settings), "callbacks": callbacks})
 
     def genotype(self, hp: keras_tuner.HyperParameters) -> Genotype:
         """The genotype of a trial's ``hyperparameters``, which stay as they are.
@@ -207,6 +213,32 @@ class NASHyperModel(keras_tuner.HyperModel):
         if self._loss == "sparse_categorical_crossentropy":
             return _smoothed(float(smoothing))
         return _LOSSES[self._loss](from_logits=True, label_smoothing=smoothing)
+
+
+def _augmented(arguments: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """Arguments of ``model.fit`` with examples that change as the space decided.
+
+    Raises:
+        NASError: The examples are no arrays, or a part of them is to be held back.
+    """
+    augmentation = Augmentation(**{key: settings[key] for key in _AUGMENTED if key in settings})
+    if augmentation.is_neutral:
+        return dict(arguments)
+    x, y = arguments.get("x"), arguments.get("y")
+    if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
+        raise NASError(
+            "flip, crop and cutout change NumPy arrays of examples; search needs x and y as such, "
+            f"got {type(x).__name__} and {type(y).__name__}.",
+            x,
+        )
+    for name in ("validation_split", "sample_weight"):
+        if np.any(arguments.get(name, 0)):
+            raise NASError(
+                f"flip, crop and cutout do not go with {name}; search needs validation_data.", name
+            )
+    batches = AugmentedBatches(x, y, arguments.get("batch_size") or 32, augmentation)
+    left_out = ("y", "batch_size", "shuffle")
+    return {**{k: v for k, v in arguments.items() if k not in left_out}, "x": batches}
 
 
 def _smoothed(smoothing: float) -> Callable[[Any, Any], Any]:

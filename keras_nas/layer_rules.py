@@ -27,12 +27,14 @@ class Step:
         attributes: Of the operation.
         weights: Weight name -> array in Keras's layout.
         suffix: Put behind the Keras layer's name where it becomes several.
+        reads: How many of the Keras layer's inputs it reads, from the first; None: all.
     """
 
     op: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
     suffix: str = ""
+    reads: int | None = None
 
 
 Converted = list[Step] | Preprocessing
@@ -49,7 +51,8 @@ def to_numpy(value: Any) -> np.ndarray:
     return np.asarray(tensor, dtype=np.float32)
 
 
-def _refuse(layer: Any, what: str) -> UnsupportedModelError:
+def refuse(layer: Any, what: str) -> UnsupportedModelError:
+    """The error that says what of a layer can't be expressed."""
     return UnsupportedModelError(
         f"layer {layer.name!r} ({type(layer).__name__}): {what} has no counterpart among the "
         "graph's operations"
@@ -58,12 +61,12 @@ def _refuse(layer: Any, what: str) -> UnsupportedModelError:
 
 def _channels_last(layer: Any) -> None:
     if getattr(layer, "data_format", "channels_last") != "channels_last":
-        raise _refuse(layer, "data_format='channels_first'")
+        raise refuse(layer, "data_format='channels_first'")
 
 
 def _not_quantized(layer: Any) -> None:
     if getattr(layer, "quantization_mode", None) is not None:
-        raise _refuse(layer, f"quantization {layer.quantization_mode!r}")
+        raise refuse(layer, f"quantization {layer.quantization_mode!r}")
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -71,10 +74,11 @@ def _pair(value: Any) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def _activation_steps(layer: Any, function: Any, *, suffix: str = "") -> list[Step]:
+def activation_steps(layer: Any, function: Any, *, suffix: str = "") -> list[Step]:
+    """The activation that a layer applies by itself, as a layer of its own."""
     name = keras.activations.serialize(function)
     if name not in ACTIVATIONS:
-        raise _refuse(layer, f"activation {name!r}")
+        raise refuse(layer, f"activation {name!r}")
     if name == "linear":
         return []
     return [Step("activation", {"function": name}, suffix=suffix)]
@@ -111,7 +115,7 @@ def _conv2d(layer: Any, _node: Any) -> Converted:
     _not_quantized(layer)
     attributes = {**_spatial(layer), "filters": layer.filters, "groups": layer.groups}
     convolution = Step("conv2d", attributes, _with_bias(layer, {"kernel": layer.kernel}))
-    return [convolution, *_activation_steps(layer, layer.activation, suffix="_activation")]
+    return [convolution, *activation_steps(layer, layer.activation, suffix="_activation")]
 
 
 def _depthwise(layer: Any, kernel: np.ndarray, weights: dict[str, np.ndarray]) -> Step:
@@ -129,7 +133,7 @@ def _depthwise(layer: Any, kernel: np.ndarray, weights: dict[str, np.ndarray]) -
 def _depthwise_conv2d(layer: Any, _node: Any) -> Converted:
     weights = _with_bias(layer, {"kernel": layer.kernel})
     step = _depthwise(layer, weights.pop("kernel"), weights)
-    return [step, *_activation_steps(layer, layer.activation, suffix="_activation")]
+    return [step, *activation_steps(layer, layer.activation, suffix="_activation")]
 
 
 def _separable_conv2d(layer: Any, _node: Any) -> Converted:
@@ -138,7 +142,7 @@ def _separable_conv2d(layer: Any, _node: Any) -> Converted:
     return [
         _depthwise(layer, to_numpy(layer.depthwise_kernel), {}),
         Step("conv2d", attributes, weights, suffix="_pointwise"),
-        *_activation_steps(layer, layer.activation, suffix="_activation"),
+        *activation_steps(layer, layer.activation, suffix="_activation"),
     ]
 
 
@@ -146,14 +150,14 @@ def _dense(layer: Any, _node: Any) -> Converted:
     _not_quantized(layer)
     attributes = {"units": layer.units, "use_bias": bool(layer.use_bias)}
     dense = Step("dense", attributes, _with_bias(layer, {"kernel": layer.kernel}))
-    return [dense, *_activation_steps(layer, layer.activation, suffix="_activation")]
+    return [dense, *activation_steps(layer, layer.activation, suffix="_activation")]
 
 
 def _last_axis(layer: Any, node: Any) -> None:
     rank = len(node.input_tensors[0].shape)
     axes = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
     if [axis % rank for axis in axes] != [rank - 1]:
-        raise _refuse(layer, f"axis={layer.axis}")
+        raise refuse(layer, f"axis={layer.axis}")
 
 
 def _batch_normalization(layer: Any, node: Any) -> Converted:
@@ -183,7 +187,7 @@ def _layer_normalization(layer: Any, node: Any) -> Converted:
 
 
 def _activation(layer: Any, _node: Any) -> Converted:
-    return _activation_steps(layer, layer.activation)
+    return activation_steps(layer, layer.activation)
 
 
 def _function(name: str) -> Rule:
@@ -192,23 +196,23 @@ def _function(name: str) -> Rule:
 
 def _relu(layer: Any, _node: Any) -> Converted:
     if layer.threshold:
-        raise _refuse(layer, f"threshold={layer.threshold}")
+        raise refuse(layer, f"threshold={layer.threshold}")
     limits = (layer.max_value, float(layer.negative_slope))
     functions = {(None, 0.0): "relu", (6.0, 0.0): "relu6", (None, 0.2): "leaky_relu"}
     if limits not in functions:
-        raise _refuse(layer, f"max_value={limits[0]} with negative_slope={limits[1]}")
+        raise refuse(layer, f"max_value={limits[0]} with negative_slope={limits[1]}")
     return [Step("activation", {"function": functions[limits]})]
 
 
 def _leaky_relu(layer: Any, _node: Any) -> Converted:
     if abs(layer.negative_slope - 0.2) > 1e-6:
-        raise _refuse(layer, f"negative_slope={layer.negative_slope}")
+        raise refuse(layer, f"negative_slope={layer.negative_slope}")
     return [Step("activation", {"function": "leaky_relu"})]
 
 
 def _elu(layer: Any, _node: Any) -> Converted:
     if float(layer.alpha) != 1.0:
-        raise _refuse(layer, f"alpha={layer.alpha}")
+        raise refuse(layer, f"alpha={layer.alpha}")
     return [Step("activation", {"function": "elu"})]
 
 
@@ -252,7 +256,7 @@ def _cropping2d(layer: Any, node: Any) -> Converted:
         return [Step("cropping2d", {"cropping": cropping})]
     (top, bottom), (first, last) = cropping
     if top or bottom or first:
-        raise _refuse(layer, "data_format='channels_first'")
+        raise refuse(layer, "data_format='channels_first'")
     # With channels last, it drops the last ones of them.
     return [Step("slice_channels", {"channels": node.input_tensors[0].shape[-1] - last})]
 
@@ -271,7 +275,7 @@ def _merge(op: str) -> Rule:
 
     def rule(layer: Any, node: Any) -> Converted:
         if len(node.input_tensors) < 2:
-            raise _refuse(layer, "arithmetic with a constant")
+            raise refuse(layer, "arithmetic with a constant")
         return [Step(op)]
 
     return rule
@@ -286,17 +290,17 @@ def _rescaling(layer: Any, _node: Any) -> Converted:
     if not np.any(scale) and not np.any(offset):
         return [Step("zero")]
     if not np.all(scale):
-        raise _refuse(layer, "a scale of zero for some channels")
+        raise refuse(layer, "a scale of zero for some channels")
     # x * scale + offset = (x - -offset / scale) * scale
     return Preprocessing(-offset / scale, scale)
 
 
 def _normalization(layer: Any, node: Any) -> Converted:
     if layer.invert:
-        raise _refuse(layer, "invert=True")
+        raise refuse(layer, "invert=True")
     rank = len(node.input_tensors[0].shape)
     if tuple(axis % rank for axis in layer.axis) not in ((), (rank - 1,)):
-        raise _refuse(layer, f"axis={layer.axis}")
+        raise refuse(layer, f"axis={layer.axis}")
     mean, variance = (to_numpy(x).reshape(-1) for x in (layer.mean, layer.variance))
     if mean.size == 1:
         mean, variance = mean[0], variance[0]
@@ -362,6 +366,7 @@ RULES: dict[str, Rule] = {
     "Relu": _function("relu"),
     "Relu6": _function("relu6"),
     "Silu": _function("silu"),
+    "HardSigmoid": _function("hard_sigmoid"),
     "HardSilu": _function("hard_silu"),
     "Selu": _function("selu"),
     "Mish": _function("mish"),

@@ -6,6 +6,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -37,10 +38,30 @@ class ChoiceError(NASError, ValueError):
 
 SPACES: dict[str, Mapping[str, Any]] = {
     # What differs from the function's own defaults: one cell a stage trains in seconds.
+    "branching_cnn": {},
     "chain_cnn": {},
+    "darts_rnn": {"width": 64, "units": 64},
+    "mobile_cnn": {"width_multipliers": (0.25, 0.5)},
     "nas_bench_201": {"cells": 1},
+    "residual_cnn": {"widths": (8, 16, 32)},
+    "sequence_cnn_rnn": {},
     "tabular_mlp": {},
-}
+    "text_classifier": {},
+    "vision_transformer": {
+        "widths": (32, 48, 64), "depths": (1, 4), "heads": (2, 4), "key_dim": 16,
+        "mlp_ratios": (2.0, 4.0),
+    },
+}  # fmt: skip
+# The kind of data each is for; the first of a kind is the one to begin with.
+KINDS: dict[str, tuple[str, ...]] = {
+    "images": (
+        "chain_cnn", "branching_cnn", "mobile_cnn", "nas_bench_201", "residual_cnn",
+        "vision_transformer",
+    ),
+    "tables": ("tabular_mlp",),
+    "texts": ("text_classifier", "darts_rnn"),
+    "sequences": ("sequence_cnn_rnn",),
+}  # fmt: skip
 SAMPLERS = ("evolution", "predictor", "local", "policy", "tpe", "nsga2", "random", "gp")
 PRUNERS = ("none", "learning-curve", "median", "hyperband")
 
@@ -59,8 +80,8 @@ def check_names(sampler: str, pruner: str) -> None:
 
 
 def default_space(data: Dataset) -> str:
-    """The name of the space to begin with for images, or for tables."""
-    return "chain_cnn" if len(data.input_shape) == 3 else "tabular_mlp"
+    """The name of the space to begin with for data of that kind."""
+    return KINDS[data.kind][0]
 
 
 def make_space(text: str, data: Dataset) -> SearchSpace:
@@ -69,7 +90,8 @@ def make_space(text: str, data: Dataset) -> SearchSpace:
     Args:
         text: One of `SPACES`, also with arguments: ``chain_cnn(max_blocks=2)``; a ``.json`` file
             that `SearchSpace.to_json` wrote; or ``file.py:name`` or ``package.module:name`` of a
-            space, or of a function that takes ``input_shape`` and ``classes`` and returns one.
+            space, or of a function that takes ``input_shape`` and ``classes``, and perhaps
+            ``vocabulary``, the number of different words, and returns one.
         data: What the space is for.
 
     Raises:
@@ -81,12 +103,11 @@ def make_space(text: str, data: Dataset) -> SearchSpace:
     name = text.partition("(")[0]
     if name in SPACES:
         make = getattr(spaces, name)
-        images = name != "tabular_mlp"
-        if images != (len(data.input_shape) == 3):
-            kind, other = ("images", "tabular_mlp") if images else ("tables", "chain_cnn")
+        kind = next(kind for kind, names in KINDS.items() if name in names)
+        if kind != data.kind:
             raise SpaceError(
                 f"space {name} is for {kind}, but one example of {data.name} has the shape "
-                f"{data.input_shape}: use --space {other}",
+                f"{data.input_shape}: use --space {default_space(data)}",
                 text,
             )
         return _made(make, {**SPACES[name], **_arguments(text)}, data, text)
@@ -175,6 +196,8 @@ def make_pruner(name: str, *, epochs: int, objectives: int) -> BasePruner:
 def _made(
     make: Callable[..., Any], arguments: Mapping[str, Any], data: Dataset, text: str
 ) -> SearchSpace:
+    if data.vocabulary and "vocabulary" in inspect.signature(make).parameters:
+        arguments = {"vocabulary": len(data.vocabulary), **arguments}
     try:
         space = make(input_shape=data.input_shape, classes=data.classes, **arguments)
     except NASError:

@@ -10,7 +10,7 @@ from typing import Any
 
 from optuna.study import Study
 
-from keras_nas.data import Dataset
+from keras_nas.data import Dataset, Vocabulary
 from keras_nas.finalists import Finalist
 from keras_nas.run_folder import RunFolder
 from keras_nas.settings import SearchSettings
@@ -21,6 +21,7 @@ from optuna_nas.space import SearchSpace
 SETTINGS, FINALISTS, BEST, FRONT = (
     "settings.json", "finalists.json", "best.json", "pareto_front.json",
 )  # fmt: skip
+VOCABULARY = "vocabulary.txt"
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,11 @@ class SearchOutcome:
 def write_settings(
     folder: RunFolder, settings: SearchSettings, data: Dataset, space: SearchSpace, study: str
 ) -> None:
-    """Note what a search was asked to do, and the space as JSON."""
+    """Note what a search was asked to do, the space as JSON, and the words of texts."""
     about = {"study": study, "settings": settings.to_dict(), "data": data.describe()}
     folder.write_json(SETTINGS, about)
+    if data.vocabulary:
+        Vocabulary(data.vocabulary, data.input_shape[0]).save(folder.path / VOCABULARY)
     (folder.path / "space.json").write_text(space.to_json() + "\n", encoding="utf-8")
 
 
@@ -92,6 +95,8 @@ def write_results(
             files[role] = _copy(Path(source), folder.path / f"best{Path(source).suffix}")
         model = _model_info(best, dict(files))
         about = {**best.to_dict(folder.path), "data": data}
+        if (vocabulary := folder.path / VOCABULARY).exists():
+            files["vocabulary"] = vocabulary
         files["what is known of it, with the proof"] = folder.write_json(BEST, about)
     files["Pareto front"] = folder.path / "pareto_front.csv"
     folder.write_json(FRONT, _front(study, finalists, folder.path))

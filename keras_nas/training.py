@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from keras_nas._keras import keras
 from keras_nas._runner import KerasRunner, Logits, OptimizerSettings, Runner
+from keras_nas.augmentation import Augmentation
 from optuna_nas.errors import DataError
 
 EVALUATION_BATCH = 256
@@ -67,6 +68,10 @@ def train(
     schedule: Literal["cosine", "constant"] = "cosine",
     weight_decay: float = 0.0,
     label_smoothing: float = 0.0,
+    flip: bool = False,
+    crop: float = 0.0,
+    cutout: float = 0.0,
+    mixup: float = 0.0,
     patience: int | None = None,
     seed: int | None = 0,
     on_epoch_end: OnEpochEnd | None = None,
@@ -92,9 +97,15 @@ def train(
         weight_decay: Decoupled, on matrices and kernels alone.
         label_smoothing: Share of each target spread evenly over all classes; the validation loss
             is the cross-entropy without it.
+        flip: Mirror half of the images, drawn anew each epoch; this and what follows is written
+            out in `keras_nas.augmentation`.
+        crop: Move images by up to this share of their size.
+        cutout: Set a square of this share of their height and width to 0.
+        mixup: Mix pairs of examples, of any shape, by weights from Beta(mixup, mixup). The accuracy
+            on the way counts the class of which there is more.
         patience: Stop after so many epochs without a better validation accuracy, and return to
             the weights of the best. None trains to the end and keeps the last weights.
-        seed: Seeds the order of examples.
+        seed: Seeds the order of examples and their augmentation.
         on_epoch_end: Called as ``on_epoch_end(epoch, metrics)`` after each epoch, from 1, with
             the last values of the curve; returning True stops the training.
 
@@ -108,23 +119,29 @@ def train(
     validated = x_val is not None and y_val is not None
     if x_val is not None and y_val is not None:
         _check_data(model, x_val, y_val, "val")
+    augmentation = Augmentation(flip, crop, cutout, mixup)
+    augmentation.check(x_train)
+    classes = int(model.output_shape[-1])
     batch_size = min(batch_size, len(x_train))
     steps = math.ceil(len(x_train) / batch_size)
     settings = OptimizerSettings(
         optimizer, learning_rate, schedule, momentum, weight_decay, label_smoothing
     )
     runner = _new_runner(model)
-    runner.prepare(settings, batch_size, epochs * steps)
-    held = runner.hold(x_train, y_train)
+    runner.prepare(settings, batch_size, epochs * steps, probabilities=mixup > 0)
     held_val = runner.hold(x_val, y_val) if x_val is not None and y_val is not None else None
     rng = np.random.default_rng(seed)
     names = ("loss", "accuracy", "val_loss", "val_accuracy") if validated else ("loss", "accuracy")
     curve: dict[str, list[float]] = {name: [] for name in names}
     best, best_epoch, best_weights = (-math.inf, -math.inf), 0, None
     stopped_by: StoppedBy = "budget"
+    held = runner.hold(x_train, y_train)
     epoch = 0
     for epoch in range(1, epochs + 1):
-        values: tuple[float, ...] = runner.epoch(*held, _batches(len(x_train), batch_size, rng))
+        batches = _batches(len(x_train), batch_size, rng)
+        if not augmentation.is_neutral:
+            held = runner.hold(*_augmented(augmentation, x_train, y_train, classes, rng))
+        values: tuple[float, ...] = runner.epoch(*held, batches)
         if held_val is not None and all(map(math.isfinite, values)):
             values += runner.score(*held_val, max(batch_size, EVALUATION_BATCH))
         if not all(map(math.isfinite, values)):
@@ -207,6 +224,20 @@ def _runner_of(model: Any) -> Runner:
     if not isinstance(kept, _Kept):
         kept = model._kept_runner = _Kept(_new_runner(model))
     return kept.runner
+
+
+def _augmented(
+    augmentation: Augmentation,
+    x: NDArray[Any],
+    y: NDArray[Any],
+    classes: int,
+    rng: np.random.Generator,
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The examples of one epoch, and their classes, or with mixup the probabilities of these."""
+    images = augmentation.images(x, rng)
+    if not augmentation.mixup:
+        return images, y
+    return augmentation.mixed(images, np.eye(classes, dtype=np.float32)[np.asarray(y)], rng)
 
 
 def _batches(count: int, size: int, rng: np.random.Generator) -> NDArray[np.int64]:

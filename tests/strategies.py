@@ -14,13 +14,16 @@ from optuna_nas.space import (
     DagModule,
     Edge,
     Float,
+    Given,
     Integer,
+    Let,
     Maybe,
     Node,
     Parallel,
     Repeat,
     Scope,
     SearchSpace,
+    Shortcut,
     Subset,
     Tied,
     When,
@@ -82,7 +85,7 @@ def nodes(draw: st.DrawFn, depth: int = 2, prefix: str = "n") -> Node:
 
     def build(level: int) -> Node:
         name = f"{prefix}{next(counter)}"
-        kind = draw(st.integers(0, 9)) if level else 0
+        kind = draw(st.integers(0, 10)) if level else 0
         if kind == 0:
             return _leaf(draw, name)
         if kind == 1:
@@ -112,6 +115,10 @@ def nodes(draw: st.DrawFn, depth: int = 2, prefix: str = "n") -> Node:
             return DagModule(
                 name, {"a": conv(), "b": max_pooling(3, 1)}, 4, draw(st.integers(2, 4))
             )
+        if kind == 9:
+            function = activation(Given("given"))
+            taken = Let(Choice("given", _FUNCTIONS[: draw(st.integers(1, 3))]))
+            return Scope(name, [taken, Shortcut([build(level - 1), function])])
         return Tied(Scope(name, build(level - 1)))
 
     return build(depth)

@@ -6,30 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keras_nas._keras import keras
+from keras_nas.blocks.builders import Builder
+from keras_nas.blocks.builders import plain as _plain
+from keras_nas.blocks.sequence_layers import SEQUENCE_BUILDERS
 from optuna_nas.graph import Shape
-
-Builder = Callable[[str, Mapping[str, Any], Sequence[Shape]], Any]
-"""``(layer name, attributes, input shapes) -> keras.layers.Layer``."""
 
 _layers = keras.layers
 
 
-def _plain(make: Callable[..., Any]) -> Builder:
-    """An operation whose attributes are its Keras layer's arguments."""
-
-    def build(name: str, attributes: Mapping[str, Any], _inputs: Sequence[Shape]) -> Any:
-        return make(name=name, **attributes)
-
-    return build
-
-
 def _image(make: Callable[..., Any]) -> Builder:
     """A layer on images, channels last whatever the user's Keras is set to."""
-
-    def build(name: str, attributes: Mapping[str, Any], _inputs: Sequence[Shape]) -> Any:
-        return make(name=name, data_format="channels_last", **attributes)
-
-    return build
+    return _plain(make, data_format="channels_last")
 
 
 def _activation(name: str, attributes: Mapping[str, Any], _inputs: Sequence[Shape]) -> Any:
@@ -77,4 +64,5 @@ BUILDERS: dict[str, Builder] = {
     "add": _merge(_layers.Add),
     "multiply": _merge(_layers.Multiply),
     "concatenate": _merge(_layers.Concatenate),
+    **SEQUENCE_BUILDERS,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -72,34 +72,40 @@ def describe(
     data: Annotated[str, typer.Option(help="As for search.")] = "digits",
     target: Annotated[str | None, typer.Option(help="As for search.")] = None,
     seed: Annotated[int, typer.Option(help="Which example network to show.")] = 0,
+    draw: Annotated[
+        Path | None,
+        typer.Option(help="Draw the decisions into this .svg file.", show_default=False),
+    ] = None,
     traceback: Traceback = False,
 ) -> None:
     """Show what a space holds: its size, its decisions, and a network drawn from it."""
 
     def work() -> None:
         silence_libraries()
-        _describe(space, data, target, seed)
+        _describe(space, data, target, seed, draw)
 
     guarded(work, traceback)
 
 
-def _describe(space_name: str | None, data_name: str, target: str | None, seed: int) -> None:
+def _describe(
+    space_name: str | None, data_name: str, target: str | None, seed: int, draw: Path | None
+) -> None:
     import numpy as np
     from rich.table import Table
 
     from keras_nas.data import load
     from keras_nas.named import default_space, make_space
+    from optuna_nas.report import draw_space
 
     data = load(data_name, target=target)
     space = make_space(space_name or default_space(data), data)
     console = Console()
     rows = ", ".join(f"{count:,} {part}" for part, count in data.rows.items())
     console.print(f"{data.name}: {data.input_shape}, {data.classes} classes; rows: {rows}")
-    console.print(f"{space.name}: {_size(space.size)} architectures")
-    table = Table("decision", "values", header_style="bold")
-    for name, domain in space.distributions().items():
-        table.add_row(name, _domain(domain))
-    console.print(table)
+    console.print(space.describe(), highlight=False, markup=False, soft_wrap=True)
+    if draw is not None:
+        draw.write_text(draw_space(space), encoding="utf-8")
+        console.print(f"drawn: {draw}", highlight=False, markup=False, soft_wrap=True)
     graph = space.graph(space.sample(np.random.default_rng(seed)))
     drawn = Table(
         "layer", "operation", "output shape", "parameters", header_style="bold",
@@ -110,14 +116,3 @@ def _describe(space_name: str | None, data_name: str, target: str | None, seed: 
         shape = "x".join(map(str, graph.shapes[layer.name]))
         drawn.add_row(layer.name, layer.op, shape, f"{graph.layer_params(layer.name):,}")
     console.print(drawn)
-
-
-def _size(size: float) -> str:
-    return f"{size:,}" if size < 1e9 else f"{float(size):.2e}"
-
-
-def _domain(domain: Any) -> str:
-    choices = getattr(domain, "choices", None)
-    if choices is not None:
-        return ", ".join(map(str, choices))
-    return f"{domain.low} to {domain.high}" + (" (log)" if getattr(domain, "log", False) else "")

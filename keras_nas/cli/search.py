@@ -46,8 +46,8 @@ def search(
         typer.Option(
             help="digits, wine, breast_cancer, iris; mnist, fashion_mnist, cifar10, cifar100 "
             "(downloaded by Keras); a .npz with x_train, y_train, x_test, y_test (the last two "
-            "may be left out); a .csv with --target; or a folder with one folder of images per "
-            "class.",
+            "may be left out); a .csv with --target; or a folder with one folder of images or "
+            "of .txt files per class.",
             rich_help_panel=_DATA,
         ),
     ] = "digits",
@@ -58,10 +58,12 @@ def search(
     space: Annotated[
         str | None,
         typer.Option(
-            help="chain_cnn, nas_bench_201, tabular_mlp, also with arguments such as "
-            "'chain_cnn(max_blocks=2)'; a .json file of a space; or file.py:name of a space or of "
-            "a function of input_shape and classes. Default: chain_cnn for images, tabular_mlp "
-            "for tables.",
+            help="chain_cnn, branching_cnn, residual_cnn, mobile_cnn, nas_bench_201, "
+            "vision_transformer, tabular_mlp, text_classifier, darts_rnn, sequence_cnn_rnn, also "
+            "with arguments such as 'chain_cnn(max_blocks=2)'; a .json file of a space; or "
+            "file.py:name of a space or of a function of input_shape and classes. "
+            "Default: chain_cnn for images, tabular_mlp for tables, text_classifier for texts, "
+            "sequence_cnn_rnn for sequences.",
             rich_help_panel=_DATA,
             show_default=False,
         ),

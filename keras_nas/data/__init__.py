@@ -1,4 +1,4 @@
-"""Data for a search: named sets, ``.npz``, ``.csv`` and folders of images, all as `Dataset`."""
+"""Data for a search: named sets, ``.npz``, ``.csv``, folders of images or texts, as `Dataset`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from keras_nas.data.npz import read_npz
 from keras_nas.data.source import Source, make_dataset
 from keras_nas.data.splitting import check_shares
 from keras_nas.data.table import read_table
+from keras_nas.data.text import Vocabulary, holds_texts, read_texts
 from optuna_nas.errors import DataError
 
-__all__ = ["BUNDLED", "KERAS_SETS", "Dataset", "Source", "load", "make_dataset"]
+__all__ = ["BUNDLED", "KERAS_SETS", "Dataset", "Source", "Vocabulary", "load", "make_dataset"]
 
 
 def load(
@@ -33,7 +34,9 @@ def load(
         data: "digits", "wine", "breast_cancer", "iris" (come with scikit-learn), "mnist",
             "fashion_mnist", "cifar10", "cifar100" (Keras downloads them), an ``.npz`` with x_train,
             y_train[, x_test, y_test], a ``.csv`` with a header, or a folder with one sub-folder of
-            images per class.
+            images or ``.txt`` files per class. A ``.csv`` whose one column beside the target holds
+            texts is read word by word. An ``.npz`` with ``kind="sequences"`` has x of shape (rows,
+            steps, channels).
         target: The column of a ``.csv`` to predict.
         seed: Seed of the split, which depends on nothing else.
         validation: Share of all rows that judges candidates.
@@ -64,6 +67,8 @@ def _read(
     if name in KERAS_SETS:
         return read_keras_set(name)
     try:
+        if path.is_dir() and holds_texts(path):
+            return read_texts(path, seed=seed, validation=validation, test=test)
         if path.is_dir():
             return read_images(path)
         if not path.exists():

@@ -14,23 +14,25 @@ MANY_CLASSES = 10  # above, classes of a row or two are hardly meant as classes
 FEWEST_PER_CLASS = 3  # one for each of train, validation and test
 
 
-def check_features(x: NDArray[Any], where: str) -> Features:
+def check_features(x: NDArray[Any], where: str, *, sequences: bool = False) -> Features:
     """Return features as float32 with channels last, or say why they can't be used.
 
     Args:
-        x: Shape (rows, features), (rows, height, width) or (rows, height, width, channels).
+        x: Shape (rows, features), (rows, height, width) or (rows, height, width, channels), or
+            (rows, steps, channels) of sequences.
         where: How the user knows the array, for messages.
+        sequences: Whether three axes are those of sequences.
     """
     if x.dtype.kind not in "biuf":
         raise DataError(f"{where} must hold numbers, not {x.dtype}", x.dtype)
     if len(x) == 0:
         raise DataError(f"{where} is empty: it has no rows", x.shape)
-    if x.ndim == 3:
+    if x.ndim == 3 and not sequences:
         x = x[..., None]
-    if x.ndim not in (2, 4) or 0 in x.shape:
+    if x.ndim not in ((2, 3) if sequences else (2, 4)) or 0 in x.shape:
         raise DataError(
             f"{where} has shape {x.shape}; expected (rows, features), (rows, height, width) or "
-            "(rows, height, width, channels)",
+            "(rows, height, width, channels), and of sequences (rows, steps, channels)",
             x.shape,
         )
     if x.ndim == 4 and x.shape[1] in (1, 3) and x.shape[3] not in (1, 2, 3, 4):
@@ -53,6 +55,18 @@ def check_features(x: NDArray[Any], where: str) -> Features:
         if float(np.abs(x).max()) > largest:
             raise DataError(f"{where} has values beyond float32 ({largest:.2g}); rescale them")
     return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def check_tokens(x: Features, count: int, where: str) -> None:
+    """Raise unless features are numbers of words: whole, and below ``count``."""
+    wrong = (x != np.floor(x)) | (x < 0) | (x >= count)
+    if x.ndim != 2 or wrong.any():
+        value = float(x[wrong][0]) if wrong.any() else x.shape
+        raise DataError(
+            f"{where} must hold numbers of words, shape (rows, words), whole and from 0 to "
+            f"{count - 1}; got {value}",
+            value,
+        )
 
 
 def check_labels(y: NDArray[Any], rows: int, where: str) -> Labels:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optuna_nas.export import Preprocessing
 
+Kind = Literal["tables", "sequences", "images", "texts"]
 Features = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
@@ -34,6 +35,7 @@ class Dataset:
         class_names: A name for every class, in the order of the labels.
         preprocessing: ``(x - mean) * scale``, fitted on ``x_train`` only.
         feature_names: Names of the columns of a table, empty for images.
+        vocabulary: Of texts: words by number, the first for padding, the second for unknown words.
     """
 
     name: str
@@ -46,6 +48,15 @@ class Dataset:
     class_names: tuple[str, ...]
     preprocessing: Preprocessing
     feature_names: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> Kind:
+        """What the rows are."""
+        if self.vocabulary:
+            return "texts"
+        kinds: tuple[Kind, ...] = ("tables", "sequences", "images")
+        return kinds[len(self.input_shape) - 1]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -74,8 +85,10 @@ class Dataset:
 
     def describe(self) -> dict[str, Any]:
         """What a report says about the data."""
+        words = {"vocabulary": len(self.vocabulary)} if self.vocabulary else {}
         return {
             "name": self.name,
+            **words,
             "input_shape": list(self.input_shape),
             "classes": self.classes,
             "class_names": list(self.class_names),
@@ -92,6 +105,7 @@ class Dataset:
             "name": self.name,
             "class_names": self.class_names,
             "feature_names": self.feature_names,
+            "vocabulary": self.vocabulary,
             "preprocessing": self.preprocessing.to_dict(),
         }
         (directory / "dataset.json").write_text(json.dumps(about), encoding="utf-8")
@@ -108,16 +122,19 @@ class Dataset:
             name=about["name"],
             class_names=tuple(about["class_names"]),
             feature_names=tuple(about["feature_names"]),
+            vocabulary=tuple(about["vocabulary"]),
             preprocessing=Preprocessing.from_dict(about["preprocessing"]),
             **arrays,
         )
 
 
-def fit_preprocessing(x: Features) -> Preprocessing:
-    """Standardise each feature of a table, or each channel of images.
+def fit_preprocessing(x: Features, categorical: Sequence[int] = ()) -> Preprocessing:
+    """Standardise each feature of a table, or each channel of images and sequences.
 
     Args:
-        x: Training features, shape (rows, features) or (rows, height, width, channels).
+        x: Training features, shape (rows, features), (rows, steps, channels) or (rows, height,
+            width, channels).
+        categorical: Features or channels that stay as they are.
     """
     axes: Sequence[int] = tuple(range(x.ndim - 1))
     mean = x.mean(axis=tuple(axes), dtype=np.float64)
@@ -126,4 +143,5 @@ def fit_preprocessing(x: Features) -> Preprocessing:
     # What is constant is relative: farads and metres may well be of the order of 1e-12.
     constant = deviation <= np.maximum(1e-7 * np.abs(mean), 1e-30)
     scale = 1.0 / np.where(constant, 1.0, deviation)
+    mean[list(categorical)], scale[list(categorical)] = 0.0, 1.0
     return Preprocessing(mean, scale)

@@ -14,10 +14,13 @@ from keras_nas.data.source import Source
 from optuna_nas.errors import DataError
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
+_MORE = ("class_names", "kind")
 
 
 def read_npz(path: Path) -> Source:
-    """Read the arrays named x_train, y_train[, x_test, y_test][, class_names].
+    """Read the arrays named x_train, y_train[, x_test, y_test][, class_names][, kind].
+
+    With the kind "sequences", examples of two axes are steps with channels; else they are images.
 
     Raises:
         DataError: The file is no readable ``.npz``, or lacks an array.
@@ -34,6 +37,9 @@ def read_npz(path: Path) -> Source:
         lacking = "y_test" if "x_test" in arrays else "x_test"
         raise DataError(f"{path} has only one of x_test and y_test; add {lacking} or drop both")
     names = arrays.get("class_names")
+    kind = str(arrays.get("kind", ""))
+    if kind not in ("", "sequences"):
+        raise DataError(f"{path}: kind must be 'sequences' or left out, got {kind!r}", kind)
     return Source(
         name=path.stem,
         x=arrays["x_train"],
@@ -41,6 +47,7 @@ def read_npz(path: Path) -> Source:
         x_test=arrays.get("x_test"),
         y_test=arrays.get("y_test"),
         class_names=None if names is None else tuple(str(name) for name in names.ravel()),
+        sequences=kind == "sequences",
         names=("x_train", "y_train", "x_test", "y_test"),
     )
 
@@ -54,7 +61,7 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} holds one array; use np.savez with x_train and y_train")
-            known = [name for name in archive.files if name in (*_NAMES, "class_names")]
+            known = [name for name in archive.files if name in (*_NAMES, *_MORE)]
             arrays = {name: archive[name] for name in known}
             others = {name: np.empty(0) for name in archive.files if name not in arrays}
     except DataError:

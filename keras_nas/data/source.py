@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_nas.data.checks import check_class_sizes, check_features, check_labels, check_range
+from keras_nas.data.checks import (
+    check_class_sizes,
+    check_features,
+    check_labels,
+    check_range,
+    check_tokens,
+)
 from keras_nas.data.dataset import Dataset, fit_preprocessing
 from keras_nas.data.splitting import split_rows
 from optuna_nas.errors import DataError
+from optuna_nas.export import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,9 @@ class Source:
         x_test, y_test: A test part that came with the data, or None.
         class_names: A name per class; None: the numbers themselves.
         feature_names: Names of the columns, for tables.
+        categorical: Columns of a table that hold categories as 0, 1, 2 ...; they are not scaled.
+        vocabulary: Words by number, where x holds the numbers of words.
+        sequences: Whether examples of two axes are steps with channels rather than grey images.
         names: How messages call x, y, x_test and y_test.
     """
 
@@ -35,6 +45,9 @@ class Source:
     y_test: NDArray[Any] | None = None
     class_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] = ()
+    categorical: tuple[int, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    sequences: bool = False
     names: tuple[str, str, str, str] = ("features", "labels", "test features", "test labels")
 
 
@@ -51,7 +64,9 @@ def make_dataset(source: Source, *, seed: int, validation: float, test: float) -
         DataError: The data do not make a classification task.
     """
     x_name, y_name, x_test_name, y_test_name = source.names
-    x = check_features(source.x, x_name)
+    x = check_features(source.x, x_name, sequences=source.sequences)
+    if source.vocabulary:
+        check_tokens(x, len(source.vocabulary), x_name)
     y = check_labels(source.y, len(x), y_name)
     classes = check_range(y, y_name)
     class_names = source.class_names or tuple(str(label) for label in range(classes))
@@ -68,7 +83,9 @@ def make_dataset(source: Source, *, seed: int, validation: float, test: float) -
         x_test, y_test = x[split.test], y[split.test]
     else:
         split = split_rows(y, seed=seed, validation=validation, test=0.0)
-        x_test = check_features(source.x_test, x_test_name)
+        x_test = check_features(source.x_test, x_test_name, sequences=source.sequences)
+        if source.vocabulary:
+            check_tokens(x_test, len(source.vocabulary), x_test_name)
         y_test = check_labels(source.y_test, len(x_test), y_test_name)
         if x_test.shape[1:] != x.shape[1:]:
             raise DataError(
@@ -92,6 +109,11 @@ def make_dataset(source: Source, *, seed: int, validation: float, test: float) -
         x_test=x_test,
         y_test=y_test,
         class_names=class_names,
-        preprocessing=fit_preprocessing(x[split.train]),
+        preprocessing=(
+            Preprocessing()
+            if source.vocabulary
+            else fit_preprocessing(x[split.train], source.categorical)
+        ),
         feature_names=source.feature_names,
+        vocabulary=source.vocabulary,
     )

@@ -13,18 +13,23 @@ from keras_nas.data.dataset import Labels
 from keras_nas.data.npz import one_line
 from keras_nas.data.source import Source
 from keras_nas.data.splitting import Rows, split_rows
+from keras_nas.data.text import text_source, words_of
 from optuna_nas.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MOST_CATEGORIES = 50
+FEWEST_WORDS = 2.0
+"""On average, for a column of many different texts to be read word by word."""
 
 
 def read_table(
     path: Path, target: str | None, *, seed: int, validation: float, test: float
 ) -> Source:
     """Read a table; numbers stay, texts become one column of 0 and 1 for each category.
+
+    A single column of many different texts is read word by word instead: see `text_source`.
 
     The categories are those of the training rows: a text met first in validation or test rows is
     in no category, as it would be in use.
@@ -60,6 +65,17 @@ def read_table(
         raise DataError(f"{path} has no column besides the target {target!r}", target)
     y, class_names = _read_target(frame[target], f"column {target!r}")
     _check_missing(features)
+    if (texts := _texts(features)) is not None:
+        return text_source(
+            path.name.split(".")[0],
+            texts,
+            y,
+            class_names,
+            seed=seed,
+            validation=validation,
+            test=test,
+            where=f"column {features.columns[0]!r}",
+        )
     train = split_rows(y, seed=seed, validation=validation, test=test).train
     x, feature_names = _encode(features, train)
     return Source(
@@ -127,6 +143,18 @@ def _check_missing(features: pd.DataFrame) -> None:
                 "column",
                 name,
             )
+
+
+def _texts(features: pd.DataFrame) -> list[str] | None:
+    """The texts of a table that has no other column; None where it has, or these are categories."""
+    import pandas as pd
+
+    column = features.iloc[:, 0]
+    if len(features.columns) > 1 or pd.api.types.is_numeric_dtype(column.dtype):
+        return None
+    texts = [str(text) for text in column]
+    words = sum(len(words_of(text)) for text in texts) / len(texts)
+    return texts if len(set(texts)) > MOST_CATEGORIES and words >= FEWEST_WORDS else None
 
 
 def _encode(features: pd.DataFrame, train: Rows) -> tuple[NDArray[Any], tuple[str, ...]]:

@@ -4,7 +4,9 @@
 framework, so a candidate's latency can be had before anything is built or trained.
 """
 
-from optuna_nas.export import slicing as slicing  # registers rules
+from optuna_nas.export import attention as attention  # registers rules
+from optuna_nas.export import sequences as sequences
+from optuna_nas.export import slicing as slicing
 from optuna_nas.export._onnx import require_onnx
 from optuna_nas.export.model import onnx_bytes, replace_file, write_onnx
 from optuna_nas.export.preprocessing import Preprocessing

@@ -65,6 +65,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "selu": _plain("Selu"),
     "gelu": _gelu,
     "silu": _silu,
+    "hard_sigmoid": _plain("HardSigmoid", alpha=1 / 6, beta=0.5),
     "hard_silu": _plain("HardSwish"),
     "mish": _mish,
     "tanh": _plain("Tanh"),

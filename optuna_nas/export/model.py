@@ -40,10 +40,10 @@ def write_onnx(
 ) -> Path:
     """Writes a graph as an .onnx file; same arguments, same bytes.
 
-    The model takes raw features in Keras's shape, (batch, *graph.input_shape) in float32, under
-    the name of the graph's input layer. Inside it works channels-first, with batch normalisations
-    folded into the layer before them where that has no other reader, and without what can't
-    change the output.
+    The model takes raw features in Keras's shape, (batch, *graph.input_shape), under the name of
+    the graph's input layer: in float32, or in int64 where embeddings alone read them. Inside it
+    works channels-first, with batch normalisations folded into the layer before them where that
+    has no other reader, and without what can't change the output.
 
     Args:
         graph: The architecture.
@@ -103,16 +103,18 @@ def onnx_bytes(
             "limit the size of the network",
             live.params,
         )
-    writer = Writer(live, values, opset=opset)
+    tokens = live.reads_tokens and (preprocessing is None or preprocessing.is_neutral)
+    writer = Writer(live, values, opset=opset, tokens=tokens)
     output = _write_layers(writer, preprocessing, softmax)
 
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
+    taken = onnx.TensorProto.INT64 if tokens else floats
     axis = "batch" if batch is None else batch
     model = helper.make_model(
         helper.make_graph(
             writer.nodes,
             "architecture",
-            [helper.make_tensor_value_info(live.layers[0].name, floats, [axis, *live.input_shape])],
+            [helper.make_tensor_value_info(live.layers[0].name, taken, [axis, *live.input_shape])],
             [helper.make_tensor_value_info(output, floats, [axis, *live.output_shape])],
             writer.initializers,
         ),

@@ -47,6 +47,11 @@ class Preprocessing:
                 f"mean and scale: expected one length, got {self.mean.shape} and {self.scale.shape}"
             )
 
+    @property
+    def is_neutral(self) -> bool:
+        """Whether everything stays as it is."""
+        return not np.any(self.mean) and bool(np.all(self.scale == 1))
+
     def apply(self, x: np.ndarray) -> np.ndarray:
         """Preprocesses raw features, shape (..., channels), in float32 like the exported model."""
         centred = np.asarray(x, dtype=np.float32) - self.mean

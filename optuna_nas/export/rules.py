@@ -80,6 +80,9 @@ def supported_operations() -> list[str]:
 # --- layers with weights ----------------------------------------------------------------------
 
 
+_FOLDING = ("conv1d", "conv2d", "depthwise_conv2d", "dense")
+
+
 def _folded(
     writer: Writer, layer: LayerSpec, kernel: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -109,8 +112,7 @@ def _scale_and_shift(writer: Writer, layer: LayerSpec) -> tuple[np.ndarray, np.n
 
 def _is_folded(writer: Writer, layer: LayerSpec) -> bool:
     (source,) = layer.inputs
-    foldable = writer.graph.layer(source).op in ("conv2d", "depthwise_conv2d", "dense")
-    return foldable and writer.only_reader(source) is layer
+    return writer.graph.layer(source).op in _FOLDING and writer.only_reader(source) is layer
 
 
 def _with_bias(
@@ -123,18 +125,23 @@ def _with_bias(
 
 
 def _pads(layer: LayerSpec, shape: Shape, window: str) -> list[int]:
-    """Explicit padding [top, left, bottom, right]; TensorFlow puts the odd one behind."""
+    """Explicit padding [top, left, bottom, right], of sequences [before, after].
+
+    TensorFlow puts the odd one behind.
+    """
     attributes = layer.attributes
+    axes = range(len(attributes["strides"]))
     if attributes["padding"] == "valid":
-        return [0, 0, 0, 0]
+        return [0 for _ in axes] * 2
     before, after = [], []
-    for axis in (0, 1):
+    for axis in axes:
         size, stride = shape[axis], attributes["strides"][axis]
-        dilation = attributes.get("dilation_rate", (1, 1))[axis]
+        dilation = attributes["dilation_rate"][axis] if "dilation_rate" in attributes else 1
         extent = (attributes[window][axis] - 1) * dilation + 1
         missing = max((-(-size // stride) - 1) * stride + extent - size, 0)
-        before.append(missing // 2)
-        after.append(missing - missing // 2)
+        causal = attributes["padding"] == "causal"
+        before.append(extent - 1 if causal else missing // 2)
+        after.append(0 if causal else missing - missing // 2)
     return before + after
 
 
@@ -156,6 +163,12 @@ def _convolve(
     writer.put(layer, tensor, Layout.FIRST)
 
 
+def _conv1d(writer: Writer, layer: LayerSpec) -> None:
+    # (steps, inputs, filters) -> (filters, inputs, steps)
+    kernel, bias = _folded(writer, layer, writer.weight(layer, "kernel"))
+    _convolve(writer, layer, kernel.transpose(2, 1, 0), bias, 1)
+
+
 def _conv2d(writer: Writer, layer: LayerSpec) -> None:
     # (height, width, inputs / groups, filters) -> (filters, inputs / groups, height, width)
     kernel, bias = _folded(writer, layer, writer.weight(layer, "kernel"))
@@ -172,14 +185,15 @@ def _depthwise_conv2d(writer: Writer, layer: LayerSpec) -> None:
 def _dense(writer: Writer, layer: LayerSpec) -> None:
     (source,) = layer.inputs
     kernel, bias = _folded(writer, layer, writer.weight(layer, "kernel"))  # (inputs, units)
-    if writer.layout_of(layer) is Layout.FIRST:  # on an image: a 1x1 convolution
-        pointwise = kernel.T[:, :, np.newaxis, np.newaxis]
+    if writer.layout_of(layer) is Layout.FIRST:  # on an image or a sequence: a 1x1 convolution
+        window = [1] * (len(writer.graph.shapes[source]) - 1)
+        pointwise = kernel.T.reshape(*kernel.T.shape, *window)
         inputs = [
             writer.read(source, Layout.FIRST),
             *_with_bias(writer, layer, pointwise, bias),
         ]
         writer.put(
-            layer, writer.node("Conv", inputs, layer.name, kernel_shape=[1, 1]), Layout.FIRST
+            layer, writer.node("Conv", inputs, layer.name, kernel_shape=window), Layout.FIRST
         )
         return
     inputs = [writer.read(source), *_with_bias(writer, layer, kernel, bias)]
@@ -326,6 +340,13 @@ def _biased(attributes: Mapping[str, Any], shapes: WeightShapes, size: int) -> W
     return {**shapes, "bias": (size,)} if attributes["use_bias"] else shapes
 
 
+def _conv1d_weights(attributes: Mapping[str, Any], inputs: Sequence[Shape]) -> WeightShapes:
+    filters = attributes["filters"]
+    return _biased(
+        attributes, {"kernel": (*attributes["kernel_size"], inputs[0][-1], filters)}, filters
+    )
+
+
 def _conv2d_weights(attributes: Mapping[str, Any], inputs: Sequence[Shape]) -> WeightShapes:
     filters = attributes["filters"]
     kernel = (*attributes["kernel_size"], inputs[0][-1] // attributes["groups"], filters)
@@ -348,6 +369,7 @@ def _named(*names: str) -> Callable[[Mapping[str, Any], Sequence[Shape]], Weight
 
 
 _RULES: dict[str, Rule] = {
+    "conv1d": Rule(_conv1d, _conv1d_weights),
     "conv2d": Rule(_conv2d, _conv2d_weights),
     "depthwise_conv2d": Rule(_depthwise_conv2d, _depthwise_weights),
     "dense": Rule(_dense, _dense_weights),
@@ -357,8 +379,12 @@ _RULES: dict[str, Rule] = {
     "layer_normalization": Rule(_layer_normalization, _named("gamma", "beta")),
     "input": Rule(lambda _writer, _layer: None),
     "activation": Rule(_activation),
+    "max_pooling1d": Rule(_pool("MaxPool")),
     "max_pooling2d": Rule(_pool("MaxPool")),
+    "average_pooling1d": Rule(_pool("AveragePool", count_include_pad=0)),
     "average_pooling2d": Rule(_pool("AveragePool", count_include_pad=0)),
+    "global_average_pooling1d": Rule(_global_pool("GlobalAveragePool")),
+    "global_max_pooling1d": Rule(_global_pool("GlobalMaxPool")),
     "global_average_pooling2d": Rule(_global_pool("GlobalAveragePool")),
     "global_max_pooling2d": Rule(_global_pool("GlobalMaxPool")),
     "flatten": Rule(_flatten),

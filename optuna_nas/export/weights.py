@@ -86,6 +86,8 @@ def _random(
     if name == "moving_variance":
         return np.full(shape, power, np.float32)
     limit = math.sqrt(3.0 / (terms * power)) if name.endswith("kernel") else 0.1
+    if name == "embeddings":
+        limit = math.sqrt(3.0)
     values = rng.random(shape, dtype=np.float32)
     values *= 2.0 * limit
     values -= limit

@@ -19,10 +19,10 @@ from optuna_nas.graph import ArchitectureGraph, LayerSpec
 
 
 class Layout(Enum):
-    """Order of a value's axes; `FIRST` exists for images only."""
+    """Order of a value's axes; `FIRST` exists for images and sequences only."""
 
     LAST = "last"  # (batch, height, width, channels), or whatever shape Keras has
-    FIRST = "first"  # (batch, channels, height, width)
+    FIRST = "first"  # (batch, channels, height, width) or (batch, channels, steps)
 
 
 class Writer:
@@ -32,6 +32,7 @@ class Writer:
         graph: The architecture, already pruned.
         weights: Checked weights by layer and name, in Keras's layouts.
         opset: Version of ONNX's operator set.
+        tokens: Whether the input is of type int64.
 
     Attributes:
         nodes: The nodes so far, in topological order.
@@ -44,8 +45,10 @@ class Writer:
         weights: dict[str, dict[str, np.ndarray]],
         *,
         opset: int,
+        tokens: bool = False,
     ) -> None:
         self.graph = graph
+        self.tokens = tokens
         self.opset = opset
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
@@ -72,9 +75,16 @@ class Writer:
 
     def node(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
         """Appends a node of one output, called like that output; returns its name."""
+        return self.output(0, kind, inputs, name, **attributes)
+
+    def output(
+        self, place: int, kind: str, inputs: Sequence[str], name: str, **attributes: Any
+    ) -> str:
+        """Appends a node of several outputs, of which the one at ``place`` is used, as `node`."""
         output = self.unique(name)
+        outputs = [""] * place + [output]
         helper = self._onnx.helper
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        self.nodes.append(helper.make_node(kind, list(inputs), outputs, name=output, **attributes))
         return output
 
     def constant(self, array: np.ndarray, name: str) -> str:
@@ -116,16 +126,17 @@ class Writer:
 
     def _converted(self, name: str, source: str, layout: Layout) -> str:
         shape = self.graph.shapes[name]
-        if len(shape) != 3:
-            raise ExportError(f"layer {name!r} of shape {shape} is no image", shape)
-        height, width, channels = shape
+        if len(shape) not in (2, 3):
+            raise ExportError(f"layer {name!r} of shape {shape} is no image or sequence", shape)
+        *places, channels = shape
+        axes = range(1, len(shape))
         order, sizes = (
-            ((0, 3, 1, 2), (0, channels, height, width))
+            ((0, len(shape), *axes), (0, channels, *places))
             if layout is Layout.FIRST
-            else ((0, 2, 3, 1), (0, height, width, channels))
+            else ((0, *[axis + 1 for axis in axes], 1), (0, *places, channels))
         )
         target = f"{name}/channels_{layout.value}"
-        if channels == 1 or height == width == 1:  # the same bytes in either order
+        if channels == 1 or set(places) == {1}:  # the same bytes in either order
             return self.reshape(source, sizes, target)
         return self.node("Transpose", [source], target, perm=order)
 

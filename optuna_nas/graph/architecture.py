@@ -79,6 +79,13 @@ class ArchitectureGraph:
         return self.shapes[self.output]
 
     @cached_property
+    def reads_tokens(self) -> bool:
+        """Whether the input is whole numbers: embeddings, and nothing else, read it."""
+        source = self.layers[0].name
+        readers = [layer for layer in self.layers if source in layer.inputs]
+        return bool(readers) and all(layer.op == "embedding" for layer in readers)
+
+    @cached_property
     def _by_name(self) -> dict[str, LayerSpec]:
         return {layer.name: layer for layer in self.layers}
 

@@ -27,6 +27,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from optuna_nas.graph.operations import get_operation
 from optuna_nas.graph.pruning import gives_zero, is_identity
 
 if TYPE_CHECKING:
@@ -40,9 +41,14 @@ _WEIGHTLESS = frozenset(
         "average_pooling2d",
         "global_average_pooling2d",
         "global_max_pooling2d",
+        "max_pooling1d",
+        "average_pooling1d",
+        "global_average_pooling1d",
+        "global_max_pooling1d",
         "flatten",
         "reshape",
         "zero_padding2d",
+        "cropping1d",
         "cropping2d",
         "slice_channels",
         "multiply",
@@ -55,9 +61,12 @@ _LINEAR = frozenset(
     [
         "average_pooling2d",
         "global_average_pooling2d",
+        "average_pooling1d",
+        "global_average_pooling1d",
         "flatten",
         "reshape",
         "zero_padding2d",
+        "cropping1d",
         "cropping2d",
         "slice_channels",
     ]
@@ -65,7 +74,7 @@ _LINEAR = frozenset(
 
 # Layers whose weights meet every channel that they read: with their weights in another order they
 # give the same for channels in another order.
-_MIXES_CHANNELS = frozenset(["conv2d", "dense"])
+_MIXES_CHANNELS = frozenset(["conv1d", "conv2d", "dense", "lstm", "gru"])
 
 # Layers that treat every channel alike, or by weights of its own: channels in another order come
 # out in that order, if the weights are put into it.
@@ -79,8 +88,13 @@ _KEEPS_CHANNELS_APART = frozenset(
         "average_pooling2d",
         "global_average_pooling2d",
         "global_max_pooling2d",
+        "max_pooling1d",
+        "average_pooling1d",
+        "global_average_pooling1d",
+        "global_max_pooling1d",
         "flatten",
         "zero_padding2d",
+        "cropping1d",
         "cropping2d",
         "dropout",
         "concatenate",
@@ -240,7 +254,9 @@ def _sorted(inputs: tuple[_Sum, ...]) -> tuple[_Sum, ...]:
 
 
 def _label(graph: ArchitectureGraph, layer: LayerSpec, *, ordered: bool) -> str:
-    attributes = json.dumps(dict(layer.attributes), sort_keys=True)
+    canonical = get_operation(layer.op).canonical
+    form = layer.attributes if canonical is None else canonical(layer.attributes)
+    attributes = json.dumps(dict(form), sort_keys=True)
     shapes = [str(graph.shapes[name]) for name in layer.inputs]
     if not ordered:
         shapes.sort()

@@ -29,6 +29,7 @@ ACTIVATIONS = frozenset(
         "selu",
         "gelu",
         "silu",
+        "hard_sigmoid",
         "hard_silu",
         "mish",
         "tanh",
@@ -56,6 +57,9 @@ class Operation:
         macs: Multiply-accumulates for one example.
         defaults: Attributes with the values they take when a layer leaves them out; `REQUIRED`
             marks those it may not leave out. None accepts whatever comes (a user's own block).
+        axes: Axes along which windows slide: 2 of an image, 1 of a sequence.
+        canonical: Attributes in the one form that stands for all which describe the same layer;
+            None: each describes a layer of its own.
     """
 
     name: str
@@ -64,6 +68,8 @@ class Operation:
     non_trainable_params: CountRule = _none
     macs: CountRule = _none
     defaults: Mapping[str, Any] | None = None
+    axes: int = 2
+    canonical: Callable[[Attributes], Attributes] | None = None
 
     def attributes(self, given: Attributes) -> dict[str, Any]:
         """Complete and check the attributes of a layer."""
@@ -79,9 +85,11 @@ class Operation:
         missing = [k for k, v in self.defaults.items() if v is REQUIRED and k not in given]
         if missing:
             raise OperationError(f"Operation {self.name!r} needs the attribute {missing[0]!r}.")
-        complete = {key: _plain(key, value) for key, value in {**self.defaults, **given}.items()}
+        complete = {
+            key: _plain(key, value, self.axes) for key, value in {**self.defaults, **given}.items()
+        }
         for key, value in complete.items():
-            expected, fits = _EXPECTED.get(key, ("", None))
+            expected, fits = _EXPECTED[self.axes].get(key, ("", None))
             if fits is not None and _is_plain(value) and not fits(value):
                 raise OperationError(
                     f"Operation {self.name!r}: {key} must be {expected}, got {value!r}.", value
@@ -89,13 +97,16 @@ class Operation:
         return complete
 
 
-def _plain(key: str, value: Any) -> Any:
-    """Keras's shorthands written out: one number for both axes of an image."""
+_WINDOWS = ("kernel_size", "strides", "pool_size", "dilation_rate")
+
+
+def _plain(key: str, value: Any, axes: int) -> Any:
+    """Keras's shorthands written out: one number for all axes."""
     if isinstance(value, list):
         value = tuple(value)
-    if key in ("kernel_size", "strides", "pool_size", "dilation_rate") and isinstance(value, int):
-        return (value, value)
-    if key in ("padding", "cropping"):
+    if key in _WINDOWS and isinstance(value, int):
+        return (value,) * axes
+    if key in ("padding", "cropping") and axes == 2:
         if isinstance(value, int):
             return ((value, value), (value, value))
         if isinstance(value, tuple):
@@ -118,17 +129,25 @@ def _is_pair(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(map(_is_count, value))
 
 
-_PAIR = ("a positive integer or a pair of them", _is_pair)
-_EXPECTED: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "filters": ("a positive integer", _is_count),
-    "units": ("a positive integer", _is_count),
-    "groups": ("a positive integer", _is_count),
-    "kernel_size": _PAIR,
-    "pool_size": _PAIR,
-    "strides": _PAIR,
-    "dilation_rate": _PAIR,
-    "use_bias": ("True or False", lambda value: isinstance(value, bool)),
+def _is_single(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 1 and _is_count(value[0])
+
+
+_Expected = dict[str, tuple[str, Callable[[Any], bool]]]
+_COUNT = ("a positive integer", _is_count)
+_FLAG = ("True or False", lambda value: isinstance(value, bool))
+_ANYWHERE: _Expected = {
+    **dict.fromkeys(("filters", "units", "groups", "input_dim", "output_dim"), _COUNT),
+    **dict.fromkeys(("num_heads", "key_dim"), _COUNT),
+    **dict.fromkeys(("use_bias", "return_sequences", "bidirectional"), _FLAG),
     "rate": ("a number from 0 to 1", lambda value: not isinstance(value, str) and 0 <= value <= 1),
+}
+_EXPECTED: dict[int, _Expected] = {
+    1: {**_ANYWHERE, **dict.fromkeys(_WINDOWS, ("a positive integer", _is_single))},
+    2: {
+        **_ANYWHERE,
+        **dict.fromkeys(_WINDOWS, ("a positive integer or a pair of them", _is_pair)),
+    },
 }
 
 

@@ -15,7 +15,7 @@ from optuna_nas.graph.operations import ACTIVATIONS
 if TYPE_CHECKING:
     from optuna_nas.graph.architecture import ArchitectureGraph, LayerSpec
 
-_ZERO_AT_ZERO = ACTIVATIONS - {"sigmoid", "softplus", "softmax"}
+_ZERO_AT_ZERO = ACTIVATIONS - {"hard_sigmoid", "sigmoid", "softplus", "softmax"}
 _KEEPS_ZERO = frozenset(
     [
         "add",
@@ -25,8 +25,13 @@ _KEEPS_ZERO = frozenset(
         "flatten",
         "reshape",
         "zero_padding2d",
+        "cropping1d",
         "cropping2d",
         "slice_channels",
+        "max_pooling1d",
+        "average_pooling1d",
+        "global_average_pooling1d",
+        "global_max_pooling1d",
         "max_pooling2d",
         "average_pooling2d",
         "global_average_pooling2d",
@@ -48,7 +53,7 @@ def _keeps_zero(layer: LayerSpec) -> bool:
     """Whether zeros in give exactly zeros out, whatever the weights."""
     if layer.op == "activation":
         return layer.attributes["function"] in _ZERO_AT_ZERO
-    if layer.op in ("conv2d", "depthwise_conv2d", "dense"):
+    if layer.op in ("conv1d", "conv2d", "depthwise_conv2d", "dense"):
         return not layer.attributes["use_bias"]
     return layer.op in _KEEPS_ZERO
 

@@ -164,7 +164,7 @@ def _example(item: Any, shape: list[int], rng: np.random.Generator) -> np.ndarra
             item.type,
         ) from None
     if dtype.kind == "f":
-        return rng.standard_normal(shape).astype(dtype)
+        return rng.random(shape).astype(dtype)  # from 0 to 1: valid as a category, too
     return rng.integers(0, 2, shape).astype(dtype)  # small: valid as token, class or flag
 
 

@@ -8,6 +8,7 @@ from optuna_nas.report.drawing import draw_architecture
 from optuna_nas.report.files import write_leaderboard
 from optuna_nas.report.leaderboard import LeaderboardRow, leaderboard, pareto_front
 from optuna_nas.report.page import write_report
+from optuna_nas.report.space_drawing import draw_space
 from optuna_nas.report.winner import ModelInfo
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ __all__ = [
     "LeaderboardRow",
     "ModelInfo",
     "draw_architecture",
+    "draw_space",
     "leaderboard",
     "pareto_front",
     "plot_calibration",

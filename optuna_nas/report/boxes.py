@@ -31,12 +31,22 @@ _TITLES = {
     "identity": "skip",
     "zero": "none",
     "dense": "Dense",
+    "lstm": "LSTM",
+    "gru": "GRU",
+    "conv1d": "Conv",
     "conv2d": "Conv",
     "depthwise_conv2d": "Depthwise conv",
     "max_pooling2d": "Max pool",
     "average_pooling2d": "Average pool",
     "global_average_pooling2d": "Global average pool",
     "global_max_pooling2d": "Global max pool",
+    "max_pooling1d": "Max pool",
+    "average_pooling1d": "Average pool",
+    "global_average_pooling1d": "Global average pool",
+    "global_max_pooling1d": "Global max pool",
+    "additive_attention_pooling": "Additive attention",
+    "multiplicative_attention_pooling": "Multiplicative attention",
+    "multi_head_attention": "Multi-head attention",
     "batch_normalization": "Batch norm",
     "layer_normalization": "Layer norm",
     "zero_padding2d": "Zero padding",
@@ -45,6 +55,7 @@ _TITLES = {
     **_MERGES,
 }
 _SHORT = {
+    "conv1d": "conv",
     "conv2d": "conv",
     "depthwise_conv2d": "depthwise",
     "batch_normalization": "batch norm",
@@ -56,6 +67,8 @@ _SHORT = {
     "global_max_pooling2d": "pool",
     "max_pooling2d": "pool",
     "average_pooling2d": "pool",
+    **dict.fromkeys(("global_average_pooling1d", "global_max_pooling1d"), "pool"),
+    **dict.fromkeys(("max_pooling1d", "average_pooling1d"), "pool"),
 }
 _PASSES_ON = frozenset({"identity", "activation", "add", "multiply", "concatenate"})
 
@@ -155,7 +168,7 @@ def _box(
 
 
 def _kind(op: str) -> str:
-    if op in ("conv2d", "depthwise_conv2d"):
+    if op in ("conv1d", "conv2d", "depthwise_conv2d"):
         return "convolution"
     if op in _MERGES:
         return "merge"
@@ -178,7 +191,9 @@ def _title(layer: LayerSpec) -> str:
     window = get.get("kernel_size", get.get("pool_size"))
     if isinstance(window, tuple):
         title += f" {product(window)}"
-    for key in ("filters", "units", "rate"):
+    if get.get("bidirectional") is True:
+        title = f"Bidirectional {title}"
+    for key in ("filters", "units", "rate", "output_dim", "num_heads"):
         if key in get:
             title += f" · {get[key]}"
     return title
@@ -207,7 +222,7 @@ def _modifiers(main: LayerSpec) -> str:
     ):
         value = get.get(key, plain)
         # A pooling window that moves by its own size says nothing new.
-        if value == plain or (key == "strides" and value == pooled) or not value:
+        if value in (plain, (1,)) or (key == "strides" and value == pooled) or not value:
             continue
         if key == "padding" and (pooled or not isinstance(value, str)):
             continue

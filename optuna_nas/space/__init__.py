@@ -5,6 +5,7 @@ from optuna_nas.space.choices import Choice, Float, Integer, Maybe
 from optuna_nas.space.conditional import When
 from optuna_nas.space.dag import DagModule
 from optuna_nas.space.genotype import Genotype
+from optuna_nas.space.given import Given, Let
 from optuna_nas.space.layers import (
     activation,
     average_pooling,
@@ -28,7 +29,27 @@ from optuna_nas.space.layers import (
 )
 from optuna_nas.space.nodes import Chain, Channels, Node, Scope, Tied
 from optuna_nas.space.search_space import SearchSpace
+from optuna_nas.space.sequence_layers import (
+    additive_attention_pooling,
+    average_pooling1d,
+    class_token,
+    conv1d,
+    cropping1d,
+    embedding,
+    global_average_pooling1d,
+    global_max_pooling1d,
+    gru,
+    lstm,
+    max_pooling1d,
+    multi_head_attention,
+    multiplicative_attention_pooling,
+    position_embedding,
+    transformer_block,
+)
+from optuna_nas.space.shortcuts import Shortcut, WithChannels
+from optuna_nas.space.squeeze_excite import SqueezeExcite
 from optuna_nas.space.structure import Parallel, Repeat, Subset
+from optuna_nas.space.widths import Scaled
 
 __all__ = [
     "Cell",
@@ -40,33 +61,54 @@ __all__ = [
     "Edge",
     "Float",
     "Genotype",
+    "Given",
     "Integer",
+    "Let",
     "Maybe",
     "Node",
     "Parallel",
     "Repeat",
+    "Scaled",
     "Scope",
     "SearchSpace",
+    "Shortcut",
+    "SqueezeExcite",
     "Subset",
     "Tied",
     "When",
+    "WithChannels",
     "activation",
+    "additive_attention_pooling",
     "average_pooling",
+    "average_pooling1d",
     "batch_normalization",
+    "class_token",
     "conv",
+    "conv1d",
     "cropping",
+    "cropping1d",
     "dense",
     "depthwise_conv",
     "dropout",
+    "embedding",
     "flatten",
     "global_average_pooling",
+    "global_average_pooling1d",
     "global_max_pooling",
+    "global_max_pooling1d",
+    "gru",
     "identity",
     "layer",
     "layer_normalization",
+    "lstm",
     "max_pooling",
+    "max_pooling1d",
+    "multi_head_attention",
+    "multiplicative_attention_pooling",
+    "position_embedding",
     "residual",
     "separable_conv",
+    "transformer_block",
     "zero",
     "zero_padding",
 ]

@@ -81,7 +81,7 @@ class IntegerRange:
     def size(self) -> int:
         return (self.high - self.low) // self.step + 1
 
-    def values(self) -> Iterable[int]:
+    def values(self) -> range:
         return range(self.low, self.high + 1, self.step)
 
     def normalise(self, value: Any) -> int | None:
@@ -188,6 +188,14 @@ class FloatRange:
 
 
 Domain = Union[Categorical, IntegerRange, FloatRange]
+
+
+def typical(domain: Domain) -> Value:
+    """The first of a few values, the middle of a range."""
+    if isinstance(domain, Categorical):
+        return domain.choices[0]
+    values = list(domain.values()) if isinstance(domain, FloatRange) else domain.values()
+    return values[len(values) // 2]
 
 
 @dataclass(frozen=True)

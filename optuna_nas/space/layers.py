@@ -68,7 +68,7 @@ def conv(
         groups=groups,
         use_bias=not normalization,
     )
-    return _block(convolution, normalization, activation)
+    return block(convolution, normalization, activation)
 
 
 def depthwise_conv(
@@ -89,7 +89,7 @@ def depthwise_conv(
         dilation_rate=dilation_rate,
         use_bias=not normalization,
     )
-    return _block(convolution, normalization, activation)
+    return block(convolution, normalization, activation)
 
 
 def separable_conv(
@@ -103,19 +103,18 @@ def separable_conv(
     """Depthwise convolution and a 1x1 convolution, then batch normalisation and activation."""
     depthwise = known("depthwise_conv2d", kernel_size=kernel, strides=strides)
     pointwise = known("conv2d", filters=filters, kernel_size=1, use_bias=not normalization)
-    return _block(Chain((depthwise, pointwise)), normalization, activation)
+    return block(Chain((depthwise, pointwise)), normalization, activation)
 
 
 def dense(
     units: Any = SAME_CHANNELS, *, activation: Any = None, normalization: bool = False
 ) -> Node:
     """Dense layer, optionally normalised and activated."""
-    return _block(
-        known("dense", units=units, use_bias=not normalization), normalization, activation
-    )
+    return block(known("dense", units=units, use_bias=not normalization), normalization, activation)
 
 
-def _block(first: Node, normalization: bool, function: Any) -> Node:
+def block(first: Node, normalization: bool, function: Any) -> Node:
+    """A layer, and behind it what is wanted of batch normalisation and activation."""
     parts: list[Node] = [first]
     if normalization:
         parts.append(batch_normalization())
@@ -141,15 +140,16 @@ def activation(function: Any) -> Node:
 
 def max_pooling(pool_size: Any = 2, strides: Any = None, *, padding: str = "same") -> Node:
     """Maximum over windows; strides default to the window's size."""
-    return _pooling("max_pooling2d", pool_size, strides, padding)
+    return pooling("max_pooling2d", pool_size, strides, padding)
 
 
 def average_pooling(pool_size: Any = 2, strides: Any = None, *, padding: str = "same") -> Node:
     """Average over windows, padding not counted; strides default to the window's size."""
-    return _pooling("average_pooling2d", pool_size, strides, padding)
+    return pooling("average_pooling2d", pool_size, strides, padding)
 
 
-def _pooling(op: str, pool_size: Any, strides: Any, padding: str) -> Node:
+def pooling(op: str, pool_size: Any, strides: Any, padding: str) -> Node:
+    """A pooling layer whose strides are its window's size where they are left out."""
     if strides is None:
         if isinstance(pool_size, Node):
             raise SpaceError(f"{op}: name the strides where the window's size is a decision.")

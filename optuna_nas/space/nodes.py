@@ -187,21 +187,41 @@ class Chain(Node):
         return x
 
 
+def multiple(channels: float, divisor: int) -> int:
+    """Channels rounded to a multiple of ``divisor``, where that is above 1 at least 90 % of them.
+
+    So do the published MobileNets (Sandler et al. 2018), for the sake of processors.
+    """
+    if divisor == 1:
+        return max(1, round(channels))
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded if rounded >= 0.9 * channels else rounded + divisor
+
+
 @dataclass(frozen=True)
 class Channels(Node):
-    """The number of channels that come in, times ``factor``: a value for ``filters``."""
+    """The number of channels that come in, times ``factor``: a value for ``filters``.
 
-    factor: float = 1
+    Args:
+        factor: A number, or a decision on it.
+        divisor: The product is rounded to a multiple of this; to one not below 90 % of it where
+            this is above 1.
+    """
+
+    factor: Any = 1
+    divisor: int = field(default=1, metadata=ADDED)
 
     def points(self, path: str) -> tuple[Point, ...]:
-        return ()
+        return value_points(self.factor, path)
 
     def value(self, params: Params, path: str) -> Any:
-        return self  # how many channels come in is known to the layer
+        # How many channels come in is known to the layer.
+        factor = resolve(self.factor, params, path)
+        return self if factor is self.factor else Channels(factor, self.divisor)
 
     def of(self, channels: int) -> int:
         """How many these are where ``channels`` come in."""
-        return max(1, round(channels * self.factor))
+        return multiple(channels * self.factor, self.divisor)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -30,10 +29,12 @@ from optuna_nas.space.decisions import (
     Value,
     completions,
     decide,
+    typical,
 )
 from optuna_nas.space.genotype import Genotype
 from optuna_nas.space.names import TRAINING, check_names, check_training
 from optuna_nas.space.nodes import Body, Decisions, Emitter, Node, Scope, as_node
+from optuna_nas.space.outline import describe, in_words
 from optuna_nas.space.serialization import from_state, shared, to_state
 
 LOGITS = "logits"
@@ -221,11 +222,19 @@ class SearchSpace:
     def references(self) -> Mapping[str, Genotype]:
         """Well-known good architectures by name, such as ``study.enqueue_trial`` may begin with.
 
+        What they leave open about training takes the first value, or the middle of a range.
+
         Raises:
             GenotypeError: A declared one is not of this space.
         """
-        found = {name: self.genotype(params) for name, params in self._references.items()}
-        return MappingProxyType(found)
+        return MappingProxyType(
+            {name: self._reference(params) for name, params in self._references.items()}
+        )
+
+    def _reference(self, params: Mapping[str, Value]) -> Genotype:
+        settings = [point for point in self.points if point.name.startswith(f"{TRAINING}/")]
+        trained = decide(settings, lambda point: params.get(point.name, typical(point.domain)))
+        return self.genotype({**trained, **params})
 
     # --- what a genotype means ---------------------------------------------------------------
 
@@ -337,6 +346,14 @@ class SearchSpace:
         """Domain of every decision that can ever exist, by name."""
         return {p.name: p.domain for point in self.points for p in point.descend()}
 
+    def describe(self) -> str:
+        """The space in words: what it is for, how large it is, and every decision.
+
+        Copies of a repetition, and branches that hold the same decisions, are written once; a
+        decision that several places share comes first.
+        """
+        return describe(self)
+
     def to_json(self) -> str:
         """Serialise; `from_json` returns an equal space."""
         state, nodes = shared(self._state())
@@ -395,10 +412,7 @@ class SearchSpace:
 
     def __repr__(self) -> str:
         shape = "x".join(map(str, self.input_shape))
-        if isinstance(self.size, int) and self.size >= 10**15:  # Python refuses very long numbers
-            size = f"about 10^{int(math.log10(self.size))}"
-        else:
-            size = f"{self.size:,}"
+        size = in_words(self.size, digits=15)
         return f"<SearchSpace {self.name!r}: {shape} -> {self.classes} classes, {size} genotypes>"
 
 

@@ -8,7 +8,18 @@ from dataclasses import fields
 from typing import Any
 
 from optuna_nas.errors import SpaceError
-from optuna_nas.space import cells, choices, conditional, dag, nodes, structure
+from optuna_nas.space import (
+    cells,
+    choices,
+    conditional,
+    dag,
+    given,
+    nodes,
+    shortcuts,
+    squeeze_excite,
+    structure,
+    widths,
+)
 
 _KIND = "$node"
 _TUPLE = "$tuple"
@@ -25,15 +36,21 @@ _KINDS: dict[str, type[nodes.Node]] = {
         dag.DagModule,
         cells.Edge,
         choices.Float,
+        given.Given,
         choices.Integer,
         nodes.Layer,
+        given.Let,
         choices.Maybe,
         structure.Parallel,
         structure.Repeat,
+        widths.Scaled,
         nodes.Scope,
+        shortcuts.Shortcut,
+        squeeze_excite.SqueezeExcite,
         structure.Subset,
         nodes.Tied,
         conditional.When,
+        shortcuts.WithChannels,
     )
 }
 

@@ -138,7 +138,8 @@ def _project(emitter: Emitter, path: str, outputs: list[str]) -> list[str]:
             else:
                 strides = tuple(-(-a // b) for a, b in zip(shape[:-1], target[:-1], strict=True))
                 attributes = {"filters": target[-1], "kernel_size": 1, "strides": strides}
-                output = emitter.builder.add("conv2d", attributes, [output], name=f"{path}project")
+                op = f"conv{len(strides)}d"
+                output = emitter.builder.add(op, attributes, [output], name=f"{path}project")
             output = emitter.builder.add(
                 "batch_normalization", {}, [output], name=f"{path}project_normalization"
             )

@@ -1,8 +1,8 @@
-"""Multilayer perceptrons for tables, with residual blocks and normalisation to choose from."""
+"""Multilayer perceptrons for tables, with residual blocks and embeddings of categories."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optuna_nas.space import (
     Chain,
@@ -20,6 +20,8 @@ from optuna_nas.space import (
     layer_normalization,
     residual,
 )
+from optuna_nas.space.decisions import Value
+from optuna_nas.spaces.category_embeddings import embedded_columns
 
 
 def tabular_mlp(
@@ -30,6 +32,8 @@ def tabular_mlp(
     widths: Sequence[int] = (16, 32, 64, 128),
     activations: Sequence[str] = ("relu", "silu", "gelu", "tanh"),
     dropout_rates: Sequence[float] = (0.1, 0.3),
+    categories: Mapping[int, int] | None = None,
+    embedding_sizes: Sequence[int] = (2, 4, 8, 16),
     training: Sequence[Node] = (),
     max_params: int | None = None,
     max_macs: int | None = None,
@@ -46,6 +50,10 @@ def tabular_mlp(
         widths: Units a layer may have.
         activations: Activations to choose from, by their Keras names.
         dropout_rates: Rates to choose from where a block has dropout.
+        categories: Columns that hold categories, as 0, 1, 2 ...: column -> number of categories.
+            Each gets an embedding (Guo & Berkhahn 2016); leave these columns as they are when
+            others are standardised.
+        embedding_sizes: Sizes of an embedding; at most one less than there are categories.
         training: Decisions about training, searched together with the network.
         max_params: Most trainable parameters.
         max_macs: Most multiply-accumulates.
@@ -67,7 +75,9 @@ def tabular_mlp(
         "plain": Chain(tuple(hidden(Choice("units", widths)))),
         "residual": residual(hidden(None)),
     }
+    columns = embedded_columns(input_shape[0], categories, embedding_sizes) if categories else []
     body = [
+        *columns,
         *hidden(Choice("units", widths)),
         Repeat("block", 0, max_blocks, [Choice("kind", kinds), regularization]),
     ]
@@ -79,4 +89,25 @@ def tabular_mlp(
         training=training,
         max_params=max_params,
         max_macs=max_macs,
+        references=_references(max_blocks, widths, activations, columns),
     )
+
+
+def _references(
+    max_blocks: int, widths: Sequence[int], activations: Sequence[str], columns: Sequence[Node]
+) -> dict[str, dict[str, Value]]:
+    """A plain network and a residual one of two blocks, of the middle width."""
+    depth, units = min(2, max_blocks), sorted(widths)[len(widths) // 2]
+    common: dict[str, Value] = {"units": units, "activation": activations[0], "block/depth": depth}
+    for node in columns:
+        common |= {p.name: list(p.domain.values())[-1] for p in node.points("")}
+    plain: dict[str, Value] = {**common, "normalization": "none"}
+    normalized: dict[str, Value] = {**common, "normalization": "batch"}
+    for i in range(depth):
+        plain |= {
+            f"block/{i}/kind": "plain",
+            f"block/{i}/kind=plain/units": units,
+            f"block/{i}/dropout": False,
+        }
+        normalized |= {f"block/{i}/kind": "residual", f"block/{i}/dropout": False}
+    return {"MLP": plain, "ResNet-like": normalized}

@@ -12,6 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from keras_nas import build_model
+from keras_nas.blocks.sequence_layers import SEQUENCE_BUILDERS
 from optuna_nas.errors import InfeasibleArchitectureError
 from optuna_nas.export import onnx_bytes, supported_operations
 from optuna_nas.graph import ArchitectureGraph, GraphBuilder
@@ -215,7 +216,10 @@ def test_dropout_is_for_training_alone():
 
 
 def test_nothing_is_forgotten():
-    """Grows with the writer: an operation without a test here is a failure."""
+    """Grows with the writer: an operation without a test is a failure.
+
+    Those on sequences have theirs in a file of their own, which makes sure of that too.
+    """
     tested = {
         "input",
         "conv2d",
@@ -240,4 +244,4 @@ def test_nothing_is_forgotten():
         "multiply",
         "concatenate",
     }
-    assert set(supported_operations()) == tested
+    assert set(supported_operations()) == tested | set(SEQUENCE_BUILDERS)

@@ -69,6 +69,8 @@ def every_operation() -> ArchitectureGraph:
         b.add("layer_normalization", {}, [x]),
     ]
     x = b.add("concatenate", {}, [b.add("add", {}, branches), branches[1]])
+    x = b.add("cropping2d", {"cropping": ((1, 0), (0, 1))}, [x])
+    x = b.add("slice_channels", {"channels": 6}, [x])
     x = b.add("conv2d", {"filters": 4, "kernel_size": 1, "strides": 2, "use_bias": True}, [x])
     pooled = b.add("global_average_pooling2d", {}, [x])
     gate = b.add("dense", {"units": 4}, [b.add("global_max_pooling2d", {}, [x])])
@@ -90,6 +92,33 @@ def small(dropout: float = 0.0) -> ArchitectureGraph:
     return b.graph(b.add("dense", {"units": CLASSES}, [x], name="logits"))
 
 
+def every_operation_on_sequences() -> ArchitectureGraph:
+    b = GraphBuilder((9,))
+    x = b.add("embedding", {"input_dim": 5, "output_dim": 6}, ["input"])
+    x = b.add("position_embedding", {}, [x])
+    for attributes in ({"padding": "causal", "dilation_rate": 2}, {"strides": 1, "use_bias": True}):
+        x = b.add("conv1d", {"filters": 4, "kernel_size": 3, **attributes}, [x])
+        x = b.add("batch_normalization", {"momentum": 0.8}, [x])
+    pools = [b.add(f"{kind}_pooling1d", {"pool_size": 2}, [x]) for kind in ("max", "average")]
+    x = b.add("add", {}, [x, *pools, b.add("multi_head_attention", _HEADS, [x])])
+    x = b.add("max_pooling1d", {"pool_size": 3, "strides": 2, "padding": "valid"}, [x])
+    x = b.add("class_token", {}, [b.add("cropping1d", {"cropping": (0, 1)}, [x])])
+    states = {"units": 3, "return_sequences": True, "bidirectional": True}
+    x = b.add("darts_rnn", {"units": 4, "cell": (("relu", 0), ("linear", 1), ("tanh", 0))}, [x])
+    x = b.add("gru", states, [b.add("layer_normalization", {}, [x])])
+    vectors = [
+        b.add("lstm", {"units": 3}, [x]),
+        b.add("additive_attention_pooling", {"units": 3}, [x]),
+        b.add("multiplicative_attention_pooling", {}, [x]),
+        b.add("global_average_pooling1d", {}, [x]),
+        b.add("global_max_pooling1d", {}, [x]),
+    ]
+    return b.graph(b.add("dense", {"units": CLASSES}, [b.add("concatenate", {}, vectors)]))
+
+
+_HEADS = {"num_heads": 2, "key_dim": 3}
+
+
 def shaken(model: Any) -> Any:
     """The model with vectors that hide nothing: no bias of zero, no scale or variance of one."""
     rng = np.random.default_rng(0)
@@ -107,8 +136,17 @@ def test_direct_forward_equals_keras(
     monkeypatch: pytest.MonkeyPatch, groups_have_gradients: bool
 ) -> None:
     monkeypatch.setattr(_tensorflow_layers, "_groups_have_gradients", lambda: groups_have_gradients)
-    model = shaken(build_model(every_operation(), seed=0))
-    x = tf.constant(task(8)[0])
+    check_forward(every_operation(), task(8)[0])
+
+
+def test_direct_forward_equals_keras_on_sequences() -> None:
+    words = np.random.default_rng(0).integers(0, 5, (8, 9)).astype(np.float32)
+    check_forward(every_operation_on_sequences(), words)
+
+
+def check_forward(graph: ArchitectureGraph, examples: np.ndarray) -> None:
+    model = shaken(build_model(graph, seed=0))
+    x = tf.constant(examples)
     direct = forward_of(model)
     np.testing.assert_allclose(direct(x, None)[0], model(x, training=False), rtol=1e-4, atol=1e-4)
 

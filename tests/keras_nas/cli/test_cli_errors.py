@@ -205,11 +205,14 @@ def test_export_of_a_trial_that_is_not_there(finished_search: list[Any], out: Pa
     assert "has no trial 7; it has 0 to 1" in error
 
 
-def test_describe() -> None:
-    result = CliRunner().invoke(app, ["describe", "--data", "iris"])
+def test_describe(tmp_path: Path) -> None:
+    drawing = tmp_path / "space.svg"
+    result = CliRunner().invoke(app, ["describe", "--data", "iris", "--draw", str(drawing)])
     assert result.exit_code == 0
-    assert "tabular_mlp" in result.stdout
-    assert "block/depth" in result.stdout
+    assert "tabular_mlp: inputs of 4, 3 classes." in result.stdout
+    assert "2,603,568 networks" in result.stdout
+    assert "block/depth: 0 to 4 copies" in result.stdout
+    assert drawing.read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_help_is_quick_and_imports_no_framework() -> None:

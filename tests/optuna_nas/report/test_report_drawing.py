@@ -186,3 +186,18 @@ def test_pictures_are_well_formed_and_hold_all_they_draw(space):
 def test_a_network_of_one_layer_is_drawn():
     graph = ArchitectureGraph(GraphBuilder((4,)).layers)
     assert "Input" in draw_architecture(graph)
+
+
+def test_sequences_have_their_titles() -> None:
+    build = GraphBuilder((7,))
+    x = build.add("embedding", {"input_dim": 9, "output_dim": 4}, ["input"])
+    x = build.add("conv1d", {"filters": 6, "kernel_size": 3, "padding": "causal"}, [x])
+    x = build.add("batch_normalization", {}, [x])
+    x = build.add("multi_head_attention", {"num_heads": 2, "key_dim": 3}, [x])
+    x = build.add("lstm", {"units": 5, "bidirectional": True}, [x])
+    boxes = boxes_of(build.graph(x))
+    assert [box.title for box in boxes] == [
+        "Input", "Embedding · 4", "Conv 3 · 6", "Multi-head attention · 2",
+        "Bidirectional LSTM · 5",
+    ]  # fmt: skip
+    assert boxes[2].lines[:2] == ("conv → batch norm", "padding causal")

@@ -300,7 +300,7 @@ def test_hundreds_of_decisions_are_edited_at_once_and_lazily() -> None:
     assert len(set(itertools.islice(space.neighbors(genotype), 3))) == 3
     assert space.mutate(genotype, rng) != genotype
     assert space.size == float("inf")
-    assert "inf genotypes" in repr(space)
+    assert "infinitely many genotypes" in repr(space)
     digits = SearchSpace(
         "digits", input_shape=(4,), classes=2, body=[dense(Integer("u", 1, 10**5000))]
     )

@@ -17,6 +17,7 @@ from optuna_nas.spaces import (
     nas_bench_macro,
     nasnet,
     tabular_mlp,
+    training_decisions,
 )
 
 
@@ -47,6 +48,20 @@ def test_training_can_be_searched_too() -> None:
     rate = Float("learning_rate", 1e-4, 1e-1, log=True)
     for space in (chain_cnn(training=[rate]), tabular_mlp(training=[rate])):
         assert list(space.training(space.sample(np.random.default_rng(0)))) == ["learning_rate"]
+
+
+def test_references_are_trained_in_a_typical_way() -> None:
+    space = tabular_mlp(training=training_decisions(images=True))
+    assert space.training(space.references["MLP"]) == {
+        "optimizer": "adam",
+        "learning_rate": pytest.approx((3e-4 * 3e-2) ** 0.5),
+        "weight_decay": pytest.approx((1e-6 * 1e-1) ** 0.5),
+        "batch_size": 32,
+        "label_smoothing": 0.0,
+        "flip": False,
+        "crop": 0.0,
+        "cutout": 0.0,
+    }
 
 
 def test_limits_hold() -> None:
