@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from keras_nas.binding import StudyMismatchError
 from keras_nas.outcomes import directions_of, front, objectives_in
 from keras_nas.patched_oracle import PatchedOracle, synchronized
 from keras_nas.project_study import open_study
@@ -235,6 +236,8 @@ class OptunaOracle(PatchedOracle):
             raise
         if stored.status != "INVALID":  # which is tried again
             self._tell(stored)
+            if self.verbose and stored.status == "COMPLETED":
+                self._say_what_ended(trial.trial_id)
 
     def score_trial(self, trial: Any) -> None:
         """See `keras_tuner.Oracle`; several objectives have Keras Tuner's sum, in its order."""
@@ -252,6 +255,15 @@ class OptunaOracle(PatchedOracle):
         self._save_trial(trial)
         self._write_sidecar(trial.trial_id)
         self.save()
+
+    def _say_what_ended(self, trial_id: str) -> None:
+        """Print why a trial was not trained to its end; Keras Tuner printed its score."""
+        constraints = self.optuna_trial(trial_id).constraints
+        violated = [name for name, value in constraints.items() if value > 0]
+        if violated:
+            print(f"Not trained: {', '.join(violated)} over the limit")
+        elif self._trials.outcomes[trial_id].values is None:
+            print("Pruned")
 
     @property
     def _tuned(self) -> list[Any] | None:
@@ -288,17 +300,29 @@ class OptunaOracle(PatchedOracle):
 
     def get_state(self) -> dict[str, Any]:
         """See `keras_tuner.Oracle`."""
-        mine = {
-            "project": self._trials.project,
-            "objectives": [[one.name, one.direction] for one in self._objectives],
-        }
+        mine = {"project": self._trials.project, "objectives": self._described_objectives()}
         return {**super().get_state(), ORACLE_STATE: mine}
 
+    def _described_objectives(self) -> list[list[str]]:
+        return [[one.name, one.direction] for one in self._objectives]
+
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """See `keras_tuner.Oracle`; the state may be that of another oracle."""
-        super().set_state(state)
+        """See `keras_tuner.Oracle`; the state may be that of another oracle.
+
+        Raises:
+            StudyMismatchError: The project was searched for other objectives.
+        """
         if ORACLE_STATE in state:
+            mine = self._described_objectives()
+            if (stored := state[ORACLE_STATE]["objectives"]) != mine:
+                raise StudyMismatchError(
+                    f"objective: expected {_words(stored)}, of which the project in "
+                    f"{self._project_dir} has values, got {_words(mine)}. Give the same, another "
+                    "project_name, or overwrite=True to begin anew.",
+                    mine,
+                )
             self._trials.project = state[ORACLE_STATE]["project"]
+        super().set_state(state)
 
     def reload(self) -> None:
         """See `keras_tuner.Oracle`; trials of the project that the study lacks are added to it."""
@@ -313,3 +337,7 @@ class OptunaOracle(PatchedOracle):
 
     def _folder(self, trial_id: str) -> Path:
         return Path(self._get_trial_dir(trial_id))
+
+
+def _words(objectives: Iterable[Iterable[str]]) -> str:
+    return " and ".join(" ".join(one) for one in objectives)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, check_distribution_compatibility
 from optuna.pruners import BasePruner, NopPruner
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage
@@ -17,9 +18,15 @@ from optuna_nas._optuna import OBJECTIVES, bind_space
 from optuna_nas.errors import NASError
 from optuna_nas.space import SearchSpace
 
+_EXAMPLES = {
+    "study": "optuna.create_study()",
+    "sampler": "optuna.samplers.TPESampler()",
+    "pruner": "optuna.pruners.MedianPruner()",
+}
+
 
 class StudyArgumentError(NASError, ValueError):
-    """Arguments that say which study to use contradict each other."""
+    """Arguments that say which study to use are of no use, or contradict each other."""
 
 
 def open_study(
@@ -46,10 +53,19 @@ def open_study(
         space: The declared space of the hypermodel, if it has one.
 
     Raises:
-        StudyArgumentError: Both a study and a storage are given, or a storage without a name.
+        StudyArgumentError: Both a study and a storage are given, a storage without a name, or
+            something that is no study, sampler or pruner.
         StudyMismatchError: The study has other directions or objectives.
         SpaceMismatchError: The study was made with another space.
     """
+    wanted = {"study": (study, Study), "sampler": (sampler, BaseSampler)}
+    for name, (given, kind) in {**wanted, "pruner": (pruner, BasePruner)}.items():
+        if given is not None and not isinstance(given, kind):
+            raise StudyArgumentError(
+                f"{name}: expected None or a {name} of Optuna, got {given!r}. Give an object, such "
+                f"as {_EXAMPLES[name]}.",
+                given,
+            )
     if study is None:
         if storage is not None and study_name is None:
             raise StudyArgumentError(
@@ -76,6 +92,26 @@ def open_study(
         study.pruner = pruner or study.pruner
     _bind(study, objectives, space)
     return study
+
+
+def check_distributions(study: Study, distributions: Mapping[str, BaseDistribution]) -> None:
+    """Check that trials of a study could have these parameters, too.
+
+    Raises:
+        StudyMismatchError: A parameter is of another kind in the study, or has other choices.
+    """
+    for trial in study.get_trials(deepcopy=False):
+        for name in distributions.keys() & trial.distributions.keys():
+            new, stored = distributions[name], trial.distributions[name]
+            try:
+                check_distribution_compatibility(stored, new)
+            except ValueError as error:
+                raise StudyMismatchError(
+                    f"hyperparameters: expected {name!r} as study {study.study_name!r} has it, "
+                    f"{stored}, got {new}. Optuna allows other limits, and no other choices or "
+                    "kinds: give it those, another name, or take another study_name.",
+                    new,
+                ) from error
 
 
 def _bind(study: Study, objectives: Sequence[Any], space: SearchSpace | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,8 +15,8 @@ from keras_nas._keras_tuner import keras_tuner
 from keras_nas.distributions import distribution_of, suggest, walk
 from keras_nas.drafts import Drafts
 from keras_nas.hyperparameters import declare, values_of
-from keras_nas.project_study import StudyArgumentError
-from optuna_nas._optuna import fixed_by_sampler, planned_params
+from keras_nas.project_study import StudyArgumentError, check_distributions
+from optuna_nas._optuna import FAILURE, fixed_by_sampler, frozen_of, planned_params
 from optuna_nas.space import SearchSpace
 
 # Draws of the sampler, and after them at random, before a space is taken for exhausted.
@@ -70,7 +71,8 @@ class Proposals:
     ) -> tuple[int, dict[str, Any]] | None:
         """Start a trial of the study with values that were not tried.
 
-        What waits in the study is taken whether it was tried or not: somebody asked for it.
+        What waits in the study is taken whether it was tried or not: somebody asked for it. It
+        fails, with a warning, where it was enqueued with values that hyperparameters can't have.
 
         Args:
             space: ``HyperParameters.space``.
@@ -78,6 +80,9 @@ class Proposals:
 
         Returns:
             The trial's number and ``HyperParameters.values``; None where the space is exhausted.
+
+        Raises:
+            StudyMismatchError: A hyperparameter has other values than in the study.
         """
         trials = self._study.get_trials(deepcopy=False)
         tried = self._tried_params(trials)
@@ -89,9 +94,13 @@ class Proposals:
         other = None if fixed_by_sampler(self._study) else self._random
         for draw in range(_COLLISIONS + _RANDOM_DRAWS):
             trial = self._drafts.ask(None if draw < _COLLISIONS else other)
-            values = self._suggest(trial, space)
-            if not self._drafts.is_draft(trial) or _key(trial.params) not in tried:
+            if not self._drafts.is_draft(trial):
+                if (values := self._suggest_enqueued(trial, space)) is None:
+                    continue
                 return self._drafts.keep(trial, attributes), values
+            values = self._suggest(trial, space)
+            if _key(trial.params) not in tried:
+                return self._keep(trial, attributes), values
             self._drafts.drop()
             if not trial.params:
                 break  # nothing to choose, so nothing else to propose
@@ -107,6 +116,32 @@ class Proposals:
         if self._space is not None:
             values = values_of(self._space, self._space.suggest(trial))
         return walk(self.free(space), lambda hp, name: suggest(trial, name, hp), values)
+
+    def _suggest_enqueued(self, trial: optuna.Trial, space: Sequence[Any]) -> dict[str, Any] | None:
+        """Values of a trial that waited; None where it was enqueued with impossible ones."""
+        planned = planned_params(frozen_of(trial))
+        try:
+            values = self._suggest(trial, space)
+        except ValueError as error:
+            message = (
+                f"trial {trial.number}: expected values of the hyperparameters, got {planned} in a "
+                f"trial that was enqueued ({error}). It failed; enqueue another one."
+            )
+            warnings.warn(message, stacklevel=2)
+            trial.set_user_attr(FAILURE, message)
+            self._drafts.study.tell(trial.number, state=TrialState.FAIL)
+            return None
+        # What comes up only while the model is built finds its value there.
+        known = {hyperparameter.name for hyperparameter in space} | self.decisions.keys()
+        return values | {name: value for name, value in planned.items() if name not in known}
+
+    def _keep(self, trial: optuna.Trial, attributes: Mapping[str, Any]) -> int:
+        distributions = trial.distributions
+        try:
+            return self._drafts.keep(trial, attributes)
+        except ValueError:
+            check_distributions(self._study, distributions)
+            raise
 
     def _tried_params(self, trials: Sequence[FrozenTrial]) -> set[Key]:
         unfinished = set()

@@ -18,6 +18,7 @@ from keras_nas.distributions import parameters_of
 from keras_nas.drafts import Drafts
 from keras_nas.metrics import METRICS
 from keras_nas.outcomes import Outcome, measured_values, objectives_in
+from keras_nas.project_study import check_distributions
 from keras_nas.proposals import Proposals
 from keras_nas.trial_conversion import (
     SIDECAR,
@@ -200,16 +201,20 @@ class StudyTrials:
         self, frozen: FrozenTrial, space: Sequence[Any], values: Mapping[str, Any]
     ) -> None:
         found = parameters_of(self.proposals.free(space), values)
-        for name, (value, distribution) in found.items():
-            if name not in frozen.params:
+        new = {name: found[name] for name in found if name not in frozen.params}
+        try:
+            for name, (value, distribution) in new.items():
                 save_param(self._drafts.study, frozen, name, value, distribution)
+        except ValueError:
+            check_distributions(self.study, {name: one for name, (_, one) in new.items()})
+            raise
 
     def _tell(self, trial: Any) -> None:
         study, number = self._drafts.study, self.numbers[trial.trial_id]
         reports = self._reports_of(trial.trial_id)
         running = reopen(study, number)
         if trial.status != "COMPLETED":
-            running.set_user_attr(FAILURE, failure_reason(trial.message))
+            running.set_user_attr(FAILURE, failure_reason(trial))
             study.tell(number, state=TrialState.FAIL)
             return
         if trial.trial_id not in self.outcomes:  # the process ended between the two records

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -141,7 +142,7 @@ def finished_trial(
     attributes = dict(user_attrs)
     parameters = all_parameters(trial.hyperparameters, space)
     if trial.status != "COMPLETED":
-        attributes[FAILURE] = failure_reason(trial.message)
+        attributes[FAILURE] = failure_reason(trial)
         return frozen_trial(
             TrialState.FAIL, parameters, user_attrs=attributes, started=started, ended=ended
         )
@@ -150,7 +151,8 @@ def finished_trial(
     if missing := [name for name in names if name not in values]:
         raise ValueError(
             f"objective: trial {trial.trial_id} completed without a value of {', '.join(missing)}; "
-            f"it has {', '.join(trial.metrics.metrics) or 'none at all'}."
+            f"it has {', '.join(trial.metrics.metrics) or 'none at all'}. Give the objective that "
+            "its search had."
         )
     curves = curves_of(trial)
     record = TrialRecord(
@@ -265,7 +267,11 @@ def _datetime(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def failure_reason(message: str | None) -> str:
+def failure_reason(trial: Any) -> str:
     """The last line of what Keras Tuner keeps of an error, which names it."""
-    lines = [line for line in (message or "").strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "the trial failed, and Keras Tuner was not told why"
+    lines = [line for line in (trial.message or "").strip().splitlines() if line.strip()]
+    if lines:
+        return str(lines[-1].strip())
+    if trial.score is not None and math.isnan(trial.score):
+        return "the objective is NaN"
+    return "the trial failed, and Keras Tuner was not told why"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
@@ -192,7 +193,12 @@ class OptunaTuner(keras_tuner.Tuner):
         if epoch <= attempt.epoch:
             return  # a later execution: pruners saw this epoch in the first
         attempt.epoch = epoch
-        values = {EPOCH_PREFIX + name: float(value) for name, value in (logs or {}).items()}
+        # A metric may have one value a class, of which a study can make nothing.
+        values = {
+            EPOCH_PREFIX + name: np.asarray(value).item()
+            for name, value in (logs or {}).items()
+            if np.size(value) == 1
+        }
         answer = self.oracle.update_trial(trial.trial_id, values, step=epoch + 1)
         if answer.status == "STOPPED":
             attempt.pruned = True

@@ -100,6 +100,22 @@ def test_in_place_of_another_tuner(tmp_path, capsys) -> None:
     assert (tmp_path / "p" / "trial_0" / "checkpoint.weights.h5").exists()
 
 
+def test_a_metric_may_have_a_value_for_each_class(tmp_path) -> None:
+    def per_class(hp: Any) -> keras.Model:
+        model = build(hp)
+        metrics = [keras.metrics.F1Score(name="f1"), "accuracy"]
+        model.compile("adam", "categorical_crossentropy", metrics=metrics)
+        return model
+
+    tuner = _tuner(tmp_path, per_class, max_trials=1)
+    labels = np.eye(3, dtype="float32")[Y]
+    tuner.search(X, labels, epochs=2, validation_data=(X, labels), verbose=0)
+    (trial,) = tuner.study.trials
+    assert trial.state.name == "COMPLETE"
+    assert list(trial.intermediate_values) == [1, 2]
+    assert "val_accuracy" in record_of(trial).curve
+
+
 def test_searches_ten_trials_like_other_tuners(tmp_path) -> None:
     assert OptunaTuner(build, "val_accuracy", directory=tmp_path).remaining_trials == 10
 
@@ -197,7 +213,7 @@ def test_pruners_stop_training(tmp_path, make, capsys) -> None:
     hypermodel = Scripted()
     sampler = optuna.samplers.RandomSampler(seed=1)
     tuner = _tuner(tmp_path, hypermodel, max_trials=12, pruner=make(), sampler=sampler)
-    tuner.search(epochs=6, verbose=0)
+    tuner.search(epochs=6)
     states = [trial.state for trial in tuner.study.trials]
     assert states.count(optuna.trial.TrialState.PRUNED) > 0
     assert states.count(optuna.trial.TrialState.PRUNED) == sum(n < 6 for n in hypermodel.epochs)
@@ -209,7 +225,9 @@ def test_pruners_stop_training(tmp_path, make, capsys) -> None:
     assert tuner.study.best_trial.number == best
     assert tuner.get_best_hyperparameters()[0].values == tuner.study.best_params
     tuner.results_summary(12)
-    assert capsys.readouterr().out.count("Score: ") == 12
+    printed = capsys.readouterr().out
+    assert printed.count("Score: ") == 12
+    assert printed.count("Pruned\n") == states.count(optuna.trial.TrialState.PRUNED)
 
 
 def test_nothing_is_pruned_unless_asked(tmp_path) -> None:
@@ -319,9 +337,11 @@ def test_a_model_over_a_limit_is_not_trained(tmp_path, capsys) -> None:
 
     limit = 20 * 8 + 3
     tuner = _tuner(tmp_path, Noting(), max_trials=8, max_params=limit)
-    _search(tuner, epochs=1)
+    _search(tuner, epochs=1, verbose=2)
+    printed = capsys.readouterr().out
     within = {t.number for t in tuner.study.trials if t.params["units"] <= 20}
     assert 0 < len(within) < 8
+    assert printed.count("Not trained: params over the limit") == 8 - len(within)
     assert sorted(trained) == sorted(tuner.study.trials[n].params["units"] for n in within)
     for trial in tuner.study.trials:
         assert trial.state == optuna.trial.TrialState.COMPLETE

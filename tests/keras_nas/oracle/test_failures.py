@@ -67,6 +67,7 @@ def test_a_value_that_is_no_number_fails(new) -> None:
     oracle = new()
     finish(oracle, oracle.create_trial("tuner0"), {"val_loss": float("nan")})
     assert states(oracle) == ["FAIL"]
+    assert oracle.study.trials[0].user_attrs[FAILURE] == "the objective is NaN"
     oracle = new("several", objective=["val_loss", "val_accuracy"])
     metrics = {"val_loss": 1.0, "val_accuracy": float("nan")}
     finish(oracle, oracle.create_trial("tuner0"), metrics)

@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from keras_nas._keras_tuner import keras_tuner
+from keras_nas.binding import StudyMismatchError
 from keras_nas.oracle import (
     EPOCH_PREFIX,
 )
@@ -213,6 +214,16 @@ def test_a_project_of_another_oracle_goes_on(new, tmp_path) -> None:
         other.trials[one].score for one in other.start_order
     ]
     assert len(search(oracle)) == 2
+
+
+@pytest.mark.parametrize("others", ["val_accuracy", ["val_loss", "val_accuracy"]])
+def test_a_project_has_the_objectives_it_began_with(new, others) -> None:
+    search(new())
+    again = new(objective=others)
+    message = "objective: expected val_loss min, of which the project .* got .*val_accuracy max"
+    with pytest.raises(StudyMismatchError, match=message):
+        again.reload()
+    assert again.study.trials == []
 
 
 def test_a_new_project_leaves_the_storage_alone(new, tmp_path) -> None:

@@ -50,6 +50,17 @@ def test_a_storage_needs_a_name_and_a_study_no_storage(new, tmp_path) -> None:
         new(study=optuna.create_study(), study_name="s")
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("sampler", "tpe"), ("sampler", optuna.samplers.TPESampler), ("pruner", "median")],
+)
+def test_a_study_takes_objects_of_optuna(new, argument, value) -> None:
+    with pytest.raises(StudyArgumentError, match=rf"{argument}: expected None or a {argument} of"):
+        new(**{argument: value})
+    with pytest.raises(StudyArgumentError, match=rf"{argument}: .* got .*{argument}s"):
+        new(study=optuna.create_study(), **{argument: value})
+
+
 def test_settings_of_the_study_are_kept_or_replaced(new) -> None:
     sampler, pruner = optuna.samplers.RandomSampler(), optuna.pruners.ThresholdPruner(upper=1.0)
     study = optuna.create_study(sampler=sampler, pruner=pruner)
@@ -74,6 +85,49 @@ def test_what_waits_in_the_study_goes_first(new) -> None:
     oracle = new(study=study)
     values = oracle.create_trial("tuner0").hyperparameters.values
     assert (values["units"], values["kind"]) == (7, "a")
+
+
+def test_what_is_enqueued_is_found_while_a_model_is_built(new) -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({"kind": "b", "late": 7})
+    oracle = new(study=study)
+    trial = oracle.create_trial("tuner0")
+    assert trial.hyperparameters.Int("late", 1, 9) == 7
+    finish(oracle, trial)
+    assert study.trials[0].params == trial.hyperparameters.values
+    assert study.trials[0].params["late"] == 7
+
+
+@pytest.mark.filterwarnings("ignore:(currentThread|getName):DeprecationWarning")
+def test_what_is_enqueued_with_impossible_values_fails(new) -> None:
+    study = optuna.create_study()
+    study.enqueue_trial({"kind": "c"})
+    study.enqueue_trial({"kind": "b"})
+    oracle = new(study=study, max_trials=2)
+    with pytest.warns(UserWarning, match=r"trial 0: expected values .* got \{'kind': 'c'\}"):
+        assert oracle.create_trial("tuner0").hyperparameters.values["kind"] == "b"
+    finish(oracle, oracle.create_trial("tuner0"))
+    search(oracle)
+    assert states(oracle) == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert "'c' not in" in study.trials[0].user_attrs[FAILURE]
+
+
+def test_a_hyperparameter_has_the_choices_it_has_in_the_study(new, tmp_path) -> None:
+    stored = {"storage": f"sqlite:///{tmp_path}/study.db", "study_name": "s"}
+    search(new("first", **stored, max_trials=1))
+    other = keras_tuner.HyperParameters()
+    other.Choice("kind", ["a", "b", "c"])
+    message = r"expected 'kind' as study 's' has it, .*\('a', 'b'\).* got .*another study_name"
+    oracle = new("second", **stored, hyperparameters=other)
+    with pytest.raises(StudyMismatchError, match=message):
+        oracle.create_trial("tuner0")
+    assert states(oracle) == ["COMPLETE"]
+    late = new("third", **stored, hyperparameters=None)
+    trial = late.create_trial("tuner0")
+    trial.hyperparameters.Choice("kind", ["a", "b", "c"])
+    with pytest.raises(StudyMismatchError, match=message):
+        finish(late, trial)
+    assert states(late)[1:] == ["COMPLETE"]
 
 
 def _space(units: tuple[int, ...] = (4, 8)) -> SearchSpace:
