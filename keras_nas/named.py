@@ -40,9 +40,13 @@ SPACES: dict[str, Mapping[str, Any]] = {
     # What differs from the function's own defaults: one cell a stage trains in seconds.
     "branching_cnn": {},
     "chain_cnn": {},
+    "darts": {"channels": 8, "cells": 5},
     "darts_rnn": {"width": 64, "units": 64},
     "mobile_cnn": {"width_multipliers": (0.25, 0.5)},
+    "nas_bench_101": {"channels": 16, "modules": 1},
     "nas_bench_201": {"cells": 1},
+    "nas_bench_macro": {"channels": 8, "head": 128},
+    "nasnet": {"channels": 8, "cells": 1},
     "residual_cnn": {"widths": (8, 16, 32)},
     "sequence_cnn_rnn": {},
     "tabular_mlp": {},
@@ -55,8 +59,8 @@ SPACES: dict[str, Mapping[str, Any]] = {
 # The kind of data each is for; the first of a kind is the one to begin with.
 KINDS: dict[str, tuple[str, ...]] = {
     "images": (
-        "chain_cnn", "branching_cnn", "mobile_cnn", "nas_bench_201", "residual_cnn",
-        "vision_transformer",
+        "chain_cnn", "branching_cnn", "darts", "mobile_cnn", "nas_bench_101", "nas_bench_201",
+        "nas_bench_macro", "nasnet", "residual_cnn", "vision_transformer",
     ),
     "tables": ("tabular_mlp",),
     "texts": ("text_classifier", "darts_rnn"),

@@ -91,7 +91,7 @@ def _rows(point: Point, prefix: str) -> list[Row]:
     values: dict[tuple[Row, ...], list[Value]] = {}
     for value, children in point.branches.items():
         for child in children:
-            rows = tuple(_group([child], _place(point, value, child)))
+            rows = tuple(_group([child], _place(point, value, child) or prefix))
             if rows:
                 values.setdefault(rows, []).append(value)
     rows_of: dict[tuple[Value, ...], list[Row]] = {}
@@ -107,9 +107,12 @@ def _rows(point: Point, prefix: str) -> list[Row]:
 
 
 def _place(point: Point, value: Value, child: Point) -> str:
-    """What the name of a decision under ``value`` begins with: a branch, or a body by its key."""
-    branch = f"{point.name}={value}/"
-    return branch if child.name.startswith(branch) else f"{point.name}/"
+    """What the name of a decision under ``value`` begins with: a branch, or a body by its key.
+
+    It is empty for an attribute that exists under values of another: it stands beside that one.
+    """
+    places = (f"{point.name}={value}/", f"{point.name}/")
+    return next((place for place in places if child.name.startswith(place)), "")
 
 
 def _lower(rows: Iterable[Row]) -> list[Row]:

@@ -213,8 +213,9 @@ class SearchSpace:
             if reason is None:
                 return genotype
         raise InfeasibleSpaceError(
-            f"Space {self.name!r}: none of {MAX_DRAWS} drawn architectures is feasible. The last "
-            f"one failed because: {reason}",
+            f"Space {self.name!r}: none of {MAX_DRAWS} drawn architectures is feasible; raise its "
+            "limits, or leave out of its decisions what can't be built. The last one failed "
+            f"because: {reason}",
             self.name,
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from optuna_nas.errors import SpaceError
 from optuna_nas.space.layers import (
     SAME_CHANNELS,
     activation,
@@ -149,5 +150,11 @@ def transformer_block(
 
 
 def mlp_of(ratio: float, *, function: Any = "gelu") -> Node:
-    """Two dense layers, the inner one ``ratio`` times as wide as what comes in and goes out."""
+    """Two dense layers, the inner one ``ratio`` times as wide as what comes in and goes out.
+
+    Raises:
+        SpaceError: The ratio is below 1: of a rounded width, what came in can't be told.
+    """
+    if not ratio >= 1:
+        raise SpaceError(f"mlp_of: ratio must be at least 1, got {ratio!r}.", ratio)
     return Chain((dense(Channels(ratio)), activation(function), dense(Channels(1 / ratio))))

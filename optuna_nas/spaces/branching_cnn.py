@@ -30,6 +30,7 @@ from optuna_nas.space import (
     separable_conv,
 )
 from optuna_nas.space.decisions import Value
+from optuna_nas.spaces.arguments import check_among, check_counts, check_shape
 
 MERGES = ("add", "concatenate")
 
@@ -103,6 +104,10 @@ def branching_cnn(
     Raises:
         SpaceError: An operation has no known name.
     """
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, max_blocks=max_blocks, layers=layers, max_branches=max_branches)
+    check_counts(1, stages=1 if stages is None else stages)
+    check_among("merges", merges, (*MERGES, "multiply"))
     known = _operations(operations)
     if stages is None:
         stages = min(max(round(math.log2(max(min(input_shape[:2]) / 4, 1))) + 1, 2), 4)

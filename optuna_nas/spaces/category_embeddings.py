@@ -24,8 +24,15 @@ def embedded_columns(
             offered, or the smallest.
 
     Raises:
-        SpaceError: A column does not exist, or has fewer than two categories.
+        SpaceError: A column does not exist, or has fewer than two categories; no sizes.
     """
+    if not isinstance(categories, Mapping):
+        raise SpaceError(
+            f"categories must be a dict of column -> number of its categories, got {categories!r}.",
+            categories,
+        )
+    if not sizes:
+        raise SpaceError("embedding_sizes are empty; give at least one size.", sizes)
     for column, count in categories.items():
         if not 0 <= column < features or count < 2:
             raise SpaceError(

@@ -21,6 +21,7 @@ from optuna_nas.space import (
     residual,
     separable_conv,
 )
+from optuna_nas.spaces.arguments import check_counts, check_shape
 
 
 def chain_cnn(
@@ -55,6 +56,8 @@ def chain_cnn(
         max_params: Most trainable parameters.
         max_macs: Most multiply-accumulates.
     """
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, max_blocks=max_blocks, stages=1 if stages is None else stages)
     if stages is None:
         stages = min(max(round(math.log2(max(min(input_shape[:2]) / 4, 1))) + 1, 2), 4)
     function = Tied(Choice("activation", activations))

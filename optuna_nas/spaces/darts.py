@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from optuna_nas.errors import GenotypeError
 from optuna_nas.space import Genotype, Node, Scope, SearchSpace, Subset
+from optuna_nas.spaces.arguments import check_counts, check_shape
 from optuna_nas.spaces.cell_genotypes import Operand, PublishedCell, format_cells, parse_cells
 from optuna_nas.spaces.stacked_cells import CELL_NAMES, ReadThroughOperation, stacked_cells
 
@@ -35,6 +36,9 @@ def darts(
     nodes: int = NODES,
     operations: Sequence[str] = OPERATIONS,
     per_stage: bool = False,
+    training: Sequence[Node] = (),
+    max_params: int | None = None,
+    max_macs: int | None = None,
 ) -> SearchSpace:
     """The DARTS space.
 
@@ -53,6 +57,9 @@ def darts(
             takes a cell from its supernet.
         per_stage: Whether each resolution has cells of its own, whose decisions are named under
             ``stage0/`` and so on, instead of sharing them with the others.
+        training: Decisions about training, searched together with the network.
+        max_params: Most trainable parameters.
+        max_macs: Most multiply-accumulates.
 
     Returns:
         A space whose decisions are, for each cell and each of its nodes, such as ``normal/node2``:
@@ -60,6 +67,8 @@ def darts(
         two cells before, 2 is the first node), and their operations, such as
         ``normal/node2/inputs/0/operation``.
     """
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, channels=channels, cells=cells, nodes=nodes)
     reductions = (cells // 3, 2 * cells // 3)
     places = [
         (sum(position >= reduction for reduction in set(reductions)), position in reductions)
@@ -90,6 +99,9 @@ def darts(
         input_shape=input_shape,
         classes=classes,
         body=body,
+        training=training,
+        max_params=max_params,
+        max_macs=max_macs,
         references={name: from_genotype(text).params for name, text in published.items()},
     )
 

@@ -24,6 +24,7 @@ from optuna_nas.space import (
     layer,
 )
 from optuna_nas.space.decisions import Value
+from optuna_nas.spaces.arguments import check_counts, check_shape
 
 OPERATIONS = {"tanh": "tanh", "relu": "relu", "sigmoid": "sigmoid", "identity": "linear"}
 """Names of the paper, and of Keras."""
@@ -65,6 +66,8 @@ def darts_rnn(
         A space of two decisions a node: ``operation1``, ``operation2``, ``input2`` and so on;
         node 1 can read node 0 alone.
     """
+    check_shape(input_shape, "words")
+    check_counts(1, vocabulary=vocabulary, width=width, units=units, nodes=nodes)
     cell = tuple(
         (
             Choice(f"operation{node}", OPERATIONS),

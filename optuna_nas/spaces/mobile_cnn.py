@@ -31,6 +31,7 @@ from optuna_nas.space import (
     global_average_pooling,
 )
 from optuna_nas.space.decisions import Value
+from optuna_nas.spaces.arguments import check_shape
 from optuna_nas.spaces.mobile_layouts import LAYOUTS, Layout, Stage
 
 DIVISOR = 8
@@ -80,6 +81,7 @@ def mobile_cnn(
     Raises:
         SpaceError: There is no such layout.
     """
+    check_shape(input_shape, "height", "width", "channels")
     plan = _layout(layout)
     if expansions is None:
         expansions = sorted({3.0, 6.0, *(e for stage in plan.stages for _, e in stage.published)})

@@ -24,6 +24,7 @@ from optuna_nas.space import (
     max_pooling,
 )
 from optuna_nas.space.dag import canonical_order
+from optuna_nas.spaces.arguments import check_counts, check_shape
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 VERTICES = 7
@@ -39,6 +40,9 @@ def nas_bench_101(
     channels: int = 128,
     stacks: int = 3,
     modules: int = 3,
+    training: Sequence[Node] = (),
+    max_params: int | None = None,
+    max_macs: int | None = None,
 ) -> SearchSpace:
     """The NAS-Bench-101 space.
 
@@ -54,11 +58,17 @@ def nas_bench_101(
         channels: Channels of the stem and the first stack; the paper's 128.
         stacks: Number of stacks; the paper's 3.
         modules: Modules a stack; the paper's 3.
+        training: Decisions about training, searched together with the network.
+        max_params: Most trainable parameters.
+        max_macs: Most multiply-accumulates.
 
     Returns:
         A space of 21 edges, the decisions ``module/0->1`` to ``module/5->6``, and five operations,
         ``module/operation1`` to ``module/operation5``.
     """
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, stacks=stacks, modules=modules)
+    check_counts(VERTICES, channels=channels)
     body: list[Node] = [conv(channels, 3)]
     for stack in range(stacks):
         if stack:
@@ -68,7 +78,14 @@ def nas_bench_101(
     body.append(global_average_pooling())
     references = {"ResNet-like": RESNET_LIKE.params, "Inception-like": INCEPTION_LIKE.params}
     return SearchSpace(
-        "nas_bench_101", input_shape=input_shape, classes=classes, body=body, references=references
+        "nas_bench_101",
+        input_shape=input_shape,
+        classes=classes,
+        body=body,
+        training=training,
+        max_params=max_params,
+        max_macs=max_macs,
+        references=references,
     )
 
 

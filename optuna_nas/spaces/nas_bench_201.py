@@ -32,6 +32,7 @@ from optuna_nas.space import (
     zero,
     zero_padding,
 )
+from optuna_nas.spaces.arguments import check_counts, check_shape
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = tuple(f"{source}->{node}" for node in (1, 2, 3) for source in range(node))
@@ -43,6 +44,9 @@ def nas_bench_201(
     classes: int = 10,
     channels: int = 16,
     cells: int = 5,
+    training: Sequence[Node] = (),
+    max_params: int | None = None,
+    max_macs: int | None = None,
 ) -> SearchSpace:
     """The NAS-Bench-201 space.
 
@@ -51,14 +55,24 @@ def nas_bench_201(
         classes: Number of classes.
         channels: Channels of the first stage; the paper's 16. Each later stage has twice as many.
         cells: Cells a stage; the paper's 5.
+        training: Decisions about training, searched together with the network.
+        max_params: Most trainable parameters.
+        max_macs: Most multiply-accumulates.
 
     Returns:
         A space of six decisions named ``cell/0->1`` to ``cell/2->3``.
     """
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, channels=channels, cells=cells)
     body: list[Node] = [conv(channels, 3, activation=None)]
+    sizes = tuple(input_shape[:2])
     for stage, width in enumerate((channels, 2 * channels, 4 * channels)):
         if stage:
-            body.append(Scope(f"reduction{stage}", _residual_block(width)))
+            # The benchmark's pooling leaves out the last pixels of an odd size, which its
+            # convolutions do not: then both must keep them to be added.
+            padding = "same" if any(size % 2 for size in sizes) else "valid"
+            body.append(Scope(f"reduction{stage}", _residual_block(width, padding)))
+            sizes = tuple((size + 1) // 2 for size in sizes)
         body.append(Scope(f"stage{stage}", Repeat("cells", cells, cells, Tied(_cell(width)))))
     body += [batch_normalization(), activation("relu"), global_average_pooling()]
     return SearchSpace(
@@ -66,6 +80,9 @@ def nas_bench_201(
         input_shape=input_shape,
         classes=classes,
         body=body,
+        training=training,
+        max_params=max_params,
+        max_macs=max_macs,
         references={name: from_string(text).params for name, text in PUBLISHED.items()},
     )
 
@@ -94,9 +111,9 @@ def _relu_conv_bn(channels: int, kernel: int, strides: int = 1) -> Node:
     return Scope("conv", [activation("relu"), convolution])
 
 
-def _residual_block(channels: int) -> Node:
+def _residual_block(channels: int, padding: str) -> Node:
     shortcut = [
-        average_pooling(2, padding="valid"),
+        average_pooling(2, padding=padding),
         layer("conv2d", filters=channels, kernel_size=1, use_bias=False),
     ]
     residual = [_relu_conv_bn(channels, 3, strides=2), _relu_conv_bn(channels, 3)]

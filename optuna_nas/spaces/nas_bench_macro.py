@@ -23,6 +23,7 @@ from optuna_nas.space import (
     residual,
     zero_padding,
 )
+from optuna_nas.spaces.arguments import check_counts, check_shape
 
 OPERATIONS = ("identity", "mb3_k3", "mb6_k5")
 DEPTHS = (2, 3, 3)
@@ -35,6 +36,9 @@ def nas_bench_macro(
     channels: int = 32,
     depths: Sequence[int] = DEPTHS,
     head: int = 1280,
+    training: Sequence[Node] = (),
+    max_params: int | None = None,
+    max_macs: int | None = None,
 ) -> SearchSpace:
     """The NAS-Bench-Macro space.
 
@@ -48,10 +52,17 @@ def nas_bench_macro(
         channels: Channels of the stem; the paper's 32.
         depths: Layers of each stage; the paper's 2, 3 and 3.
         head: Channels of the last convolution; the paper's 1280.
+        training: Decisions about training, searched together with the network.
+        max_params: Most trainable parameters.
+        max_macs: Most multiply-accumulates.
 
     Returns:
         A space of one decision a layer, named ``layer0``, ``layer1`` and so on.
     """
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, channels=channels, head=head)
+    for depth in depths or (0,):
+        check_counts(1, depths=depth)
     body: list[Node] = [conv(channels, 3)]
     width = channels
     strides = [2 if place == 0 else 1 for depth in depths for place in range(depth)]
@@ -61,7 +72,14 @@ def nas_bench_macro(
     body += [conv(head, 1), global_average_pooling()]
     best = {"best": from_code("22212202").params} if tuple(depths) == DEPTHS else None
     return SearchSpace(
-        "nas_bench_macro", input_shape=input_shape, classes=classes, body=body, references=best
+        "nas_bench_macro",
+        input_shape=input_shape,
+        classes=classes,
+        body=body,
+        training=training,
+        max_params=max_params,
+        max_macs=max_macs,
+        references=best,
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from optuna_nas.errors import GenotypeError
 from optuna_nas.space import Choice, Genotype, Node, Parallel, Scope, SearchSpace
+from optuna_nas.spaces.arguments import check_counts, check_shape
 from optuna_nas.spaces.cell_genotypes import Operand, PublishedCell, format_cells, parse_cells
 from optuna_nas.spaces.stacked_cells import CELL_NAMES, ReadThroughOperation, stacked_cells
 
@@ -43,6 +44,9 @@ def nasnet(
     blocks: int = BLOCKS,
     operations: Sequence[str] = OPERATIONS,
     per_stage: bool = False,
+    training: Sequence[Node] = (),
+    max_params: int | None = None,
+    max_macs: int | None = None,
 ) -> SearchSpace:
     """A space of NASNet-like cells.
 
@@ -61,12 +65,18 @@ def nasnet(
         operations: Names of the operations to choose from.
         per_stage: Whether each stage has cells of its own, whose decisions are named under
             ``stage0/`` and so on, instead of sharing them with the others.
+        training: Decisions about training, searched together with the network.
+        max_params: Most trainable parameters.
+        max_macs: Most multiply-accumulates.
 
     Returns:
         A space whose decisions are, for each cell, each of its blocks and both operands, such as
         ``normal/block2/left``: what is read, ``normal/block2/left/source`` (0 and 1 are the outputs
         of the two cells before, 2 is the first block), and ``normal/block2/left/operation``.
     """
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, channels=channels, stages=stages, blocks=blocks)
+    check_counts(0, cells=cells)
     places = [
         (stage, position == 0)
         for stage in range(stages)
@@ -98,6 +108,9 @@ def nasnet(
         input_shape=input_shape,
         classes=classes,
         body=body,
+        training=training,
+        max_params=max_params,
+        max_macs=max_macs,
         references={name: from_genotype(text).params for name, text in published.items()},
     )
 

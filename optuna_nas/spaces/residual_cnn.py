@@ -28,6 +28,7 @@ from optuna_nas.space import (
     max_pooling,
 )
 from optuna_nas.space.decisions import Value
+from optuna_nas.spaces.arguments import check_among, check_counts, check_shape
 
 BLOCKS = ("basic", "bottleneck")
 ORDERS = ("post", "pre")
@@ -99,6 +100,10 @@ def residual_cnn(
     Returns:
         A space whose references are the published networks that the arguments allow.
     """
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, max_blocks=max_blocks, stages=1 if stages is None else stages)
+    check_among("blocks", blocks, BLOCKS)
+    check_among("orders", orders, ORDERS)
     smallest = min(input_shape[:2])
     if stages is None:
         stages = 2 + (smallest >= 16) + (smallest >= 64)

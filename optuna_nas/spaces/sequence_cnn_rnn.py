@@ -16,6 +16,7 @@ from optuna_nas.space import (
     residual,
 )
 from optuna_nas.space.decisions import Params, Value
+from optuna_nas.spaces.arguments import check_counts, check_shape
 from optuna_nas.spaces.sequence_parts import head, pooling, recurrent
 
 
@@ -56,6 +57,9 @@ def sequence_cnn_rnn(
         max_params: Most trainable parameters.
         max_macs: Most multiply-accumulates.
     """
+    check_shape(input_shape, "steps", "channels")
+    check_counts(0, max_convolutions=max_convolutions, max_recurrent=max_recurrent)
+    check_counts(1, key_dim=key_dim)
     padding = Tied(Choice("padding", ["same", "causal"]))
     convolution = conv1d(
         Choice("width", widths),

@@ -21,6 +21,7 @@ from optuna_nas.space import (
     residual,
 )
 from optuna_nas.space.decisions import Value
+from optuna_nas.spaces.arguments import check_counts, check_shape
 from optuna_nas.spaces.category_embeddings import embedded_columns
 
 
@@ -58,6 +59,8 @@ def tabular_mlp(
         max_params: Most trainable parameters.
         max_macs: Most multiply-accumulates.
     """
+    check_shape(input_shape, "features")
+    check_counts(0, max_blocks=max_blocks)
     normalization = Tied(
         Choice(
             "normalization",
@@ -75,11 +78,12 @@ def tabular_mlp(
         "plain": Chain(tuple(hidden(Choice("units", widths)))),
         "residual": residual(hidden(None)),
     }
+    block = [Choice("kind", kinds), regularization]
     columns = embedded_columns(input_shape[0], categories, embedding_sizes) if categories else []
     body = [
         *columns,
         *hidden(Choice("units", widths)),
-        Repeat("block", 0, max_blocks, [Choice("kind", kinds), regularization]),
+        *([Repeat("block", 0, max_blocks, block)] if max_blocks else []),
     ]
     return SearchSpace(
         "tabular_mlp",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optuna_nas.errors import SpaceError
 from optuna_nas.space import (
     Choice,
     Maybe,
@@ -21,6 +20,7 @@ from optuna_nas.space import (
 )
 from optuna_nas.space.decisions import Params
 from optuna_nas.space.sequence_layers import mlp_of
+from optuna_nas.spaces.arguments import check_among, check_counts, check_shape
 from optuna_nas.spaces.sequence_parts import head, pooling, recurrent
 
 BLOCKS = ("convolution", "recurrent", "transformer")
@@ -66,6 +66,10 @@ def text_classifier(
         max_params: Most trainable parameters.
         max_macs: Most multiply-accumulates.
     """
+    check_shape(input_shape, "words")
+    check_counts(0, max_blocks=max_blocks)
+    check_counts(1, vocabulary=vocabulary, key_dim=key_dim)
+    check_among("blocks", blocks, BLOCKS)
     kinds: dict[str, Node | list[Node]] = {
         "convolution": Subset("kernels", _convolutions(units), 1, len(KERNELS), "concatenate"),
         "recurrent": recurrent(units, return_sequences=True),
@@ -75,8 +79,6 @@ def text_classifier(
             Choice("mlp_ratio", {"2": mlp_of(2), "4": mlp_of(4)}),
         ),
     }
-    if not blocks or not set(blocks) <= set(kinds):
-        raise SpaceError(f"blocks must be among {', '.join(kinds)}, got {list(blocks)!r}.", blocks)
     kind = Choice("kind", {kind: kinds[kind] for kind in blocks})
     body = [
         embedding(vocabulary, Choice("width", widths)),

@@ -38,7 +38,7 @@ def training_decisions(
             out, it is not decided.
 
     Raises:
-        SpaceError: An optimizer has no range of learning rates.
+        SpaceError: An optimizer has no range of learning rates, or the weight decay none.
     """
     if not isinstance(optimizers, Mapping):
         for name in optimizers:
@@ -55,6 +55,12 @@ def training_decisions(
     }
     nodes: list[Node] = [Choice("optimizer", rates)]
     if weight_decay is not None:
+        if not isinstance(weight_decay, Sequence) or len(weight_decay) != 2:
+            raise SpaceError(
+                "training_decisions: weight_decay must be (least, most) or None, got "
+                f"{weight_decay!r}.",
+                weight_decay,
+            )
         nodes.append(Float("weight_decay", *weight_decay, log=True))
     nodes.append(Choice("batch_size", batch_sizes))
     nodes.append(Choice("label_smoothing", label_smoothing))

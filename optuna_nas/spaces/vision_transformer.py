@@ -26,6 +26,7 @@ from optuna_nas.space import (
 )
 from optuna_nas.space.decisions import Params, Value
 from optuna_nas.space.sequence_layers import mlp_of
+from optuna_nas.spaces.arguments import check_counts, check_shape
 
 GRID = 14
 """Patches along the shorter side of an image, where their size is left out."""
@@ -68,10 +69,10 @@ def vision_transformer(
     Raises:
         SpaceError: The input is no image, or smaller than a patch.
     """
-    if len(input_shape) != 3:
-        raise SpaceError(
-            f"input_shape must be (height, width, channels), got {tuple(input_shape)}.", input_shape
-        )
+    check_shape(input_shape, "height", "width", "channels")
+    check_counts(1, key_dim=key_dim, patch=1 if patch is None else patch)
+    if not isinstance(depths, Sequence) or len(depths) != 2 or not 0 <= depths[0] <= depths[1] > 0:
+        raise SpaceError(f"depths must be the least and the most blocks, got {depths!r}.", depths)
     size = max(1, min(input_shape[:2]) // GRID) if patch is None else patch
     steps = (input_shape[0] // size) * (input_shape[1] // size)
     if steps < 1:

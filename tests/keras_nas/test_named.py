@@ -8,13 +8,16 @@ import pytest
 
 from keras_nas.data import Dataset, load
 from keras_nas.named import (
+    KINDS,
     SAMPLERS,
+    SPACES,
     ChoiceError,
     default_space,
     make_pruner,
     make_sampler,
     make_space,
 )
+from optuna_nas import spaces
 from optuna_nas.errors import NASError, SpaceError
 from optuna_nas.pruners import LearningCurvePruner
 from optuna_nas.samplers import RegularizedEvolutionSampler
@@ -41,6 +44,11 @@ def test_ready_spaces(digits: Dataset, iris: Dataset) -> None:
     assert make_space("tabular_mlp", iris) == tabular_mlp(input_shape=(4,), classes=3)
     small = nas_bench_201(input_shape=(8, 8, 1), classes=10, cells=1)
     assert make_space("nas_bench_201", digits) == small
+
+
+def test_every_ready_space_has_a_name() -> None:
+    made = set(spaces.__all__) - {"training_decisions"}
+    assert made == set(SPACES) == {name for names in KINDS.values() for name in names}
 
 
 def test_arguments_of_ready_spaces(digits: Dataset) -> None:

@@ -18,10 +18,13 @@ from optuna_nas.space import (
     SearchSpace,
     Subset,
     Tied,
+    When,
     activation,
     dense,
     dropout,
+    flatten,
     identity,
+    layer,
 )
 from optuna_nas.space.decisions import FloatRange, IntegerRange
 from optuna_nas.space.outline import described, outline
@@ -112,6 +115,24 @@ def test_sizes_in_words() -> None:
 )
 def test_values_in_words(domain: IntegerRange | FloatRange, text: str) -> None:
     assert described(domain) == text
+
+
+def test_attributes_under_conditions_stand_once_for_all_copies() -> None:
+    dilation = When("kernel_size", [3, 5], Choice("dilation", [1, 2]))
+    kernel = Choice("kernel", [1, 3, 5])
+    convolution = layer("conv2d", filters=4, kernel_size=kernel, dilation_rate=dilation)
+    space = SearchSpace(
+        "dilated",
+        input_shape=(8, 8, 1),
+        classes=2,
+        body=[Repeat("block", 1, 3, Scope("inner", convolution)), flatten()],
+    )
+    assert space.describe().splitlines()[3:] == [
+        "block/depth: 1, 2 or 3 copies, each with",
+        "  inner/kernel: 1, 3 or 5",
+        "    where it is 3 or 5",
+        "      inner/dilation: 1 or 2",
+    ]
 
 
 @settings(max_examples=30)
