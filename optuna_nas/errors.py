@@ -36,6 +36,10 @@ class InfeasibleSpaceError(NASError):
     """No feasible architecture was found in a space."""
 
 
+class SupernetError(NASError, ValueError):
+    """A supernet can't be made of a space, or trained, as asked."""
+
+
 class SpaceMismatchError(NASError):
     """A study was made with another search space than the one in hand."""
 

@@ -69,7 +69,7 @@ class Edge(Node):
         start = emitter.position
         is_input = source < cell.inputs and self.from_input is not None
         body = self.from_input if is_input else self.body
-        emitted: str | None = body.emit(emitter, path, cell.sources[source])
+        emitted: str | None = emitter.emit(body, path, cell.sources[source])
         if names:
             emitter.govern(names, start)
         return emitted
@@ -130,7 +130,7 @@ class Cell(Node):
         cell = emitter.cell = Frame(inputs, len(inputs))
         emitter.before = None  # a cell inside of a node is not one of the stack's
         for position, node in enumerate(self.nodes):
-            output = node.emit(emitter, path, inputs[-1])
+            output = emitter.emit(node, path, inputs[-1])
             if output is None:
                 raise InfeasibleArchitectureError(
                     f"Node {position + 1} of the cell at {path!r} has no edge left.", position + 1
@@ -156,7 +156,7 @@ class Cell(Node):
         shapes = emitter.builder.shapes
         larger = shapes[value][:-1] != shapes[newest][:-1]
         body = self.reduce if larger and self.reduce is not None else self.prepare
-        return value if body is None else body.emit(emitter, path, value) or value
+        return value if body is None else emitter.emit(body, path, value) or value
 
     def _output(self, emitter: Emitter, path: str, cell: Frame) -> str:
         if self.output == "last":
@@ -187,6 +187,6 @@ class CellStack(Node):
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
         outer, emitter.before = emitter.before, x
-        emitted: str | None = self.body.emit(emitter, path, x)
+        emitted: str | None = emitter.emit(self.body, path, x)
         emitter.before = outer
         return emitted

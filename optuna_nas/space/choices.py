@@ -98,7 +98,7 @@ class Choice(Node):
                 option,
             )
         start = emitter.position
-        emitted = option.emit(emitter, self._branch(path, key), x)
+        emitted = emitter.emit(option, self._branch(path, key), x)
         emitter.govern((path + self.name,), start)
         return emitted
 
@@ -201,6 +201,6 @@ class Maybe(Node):
         if not emitter.params[path + self.name]:
             return None
         start = emitter.position
-        emitted: str | None = self.body.emit(emitter, f"{path}{self.name}/", x)
+        emitted: str | None = emitter.emit(self.body, f"{path}{self.name}/", x)
         emitter.govern((path + self.name,), start)
         return emitted

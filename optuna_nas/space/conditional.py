@@ -119,7 +119,7 @@ class ConditionalLayer(Node):
             found[key] = node.body if isinstance(node, When) else node
         # One layer for each set of attributes: the builder knows layers by their identity.
         existing = self._layers.setdefault(tuple(found), Layer(self.op, found))
-        return existing.emit(emitter, path, x)
+        return emitter.emit(existing, path, x)
 
     @cached_property
     def _layers(self) -> dict[tuple[str, ...], Layer]:

@@ -91,7 +91,7 @@ class DagModule(Node):
                 read.append(_projected(emitter, path, x, widths[position]))
             value = merged(emitter, path, "add", read)
             if position < last:
-                value = self._choice(order[position]).emit(emitter, path, value) or value
+                value = emitter.emit(self._choice(order[position]), path, value) or value
             values.append(value)
             emitter.govern([f"{path}{order[u]}->{order[position]}" for u in sources], start)
         return values[-1]

@@ -77,7 +77,7 @@ class Given(Node):
                 value,
             )
         start = emitter.position
-        emitted: str | None = self.options[str(value)].emit(emitter, path, x)
+        emitted: str | None = emitter.emit(self.options[str(value)], path, x)
         emitter.govern((name,), start)
         return emitted
 

@@ -98,6 +98,10 @@ class Emitter:
     before: str | None = None
     governed: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
+    def emit(self, node: Node, path: str, x: str) -> str | None:
+        """Emit a node; every node emits its parts through this."""
+        return node.emit(self, path, x)
+
     def channels(self, x: str) -> int:
         return self.builder.shapes[x][-1]
 
@@ -183,7 +187,7 @@ class Chain(Node):
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
         for part in self.parts:
             # What is left out of a chain lets its input pass.
-            x = part.emit(emitter, path, x) or x
+            x = emitter.emit(part, path, x) or x
         return x
 
 
@@ -273,7 +277,7 @@ class Scope(Node):
         return points
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
-        emitted: str | None = self.body.emit(emitter, f"{path}{self.name}/", x)
+        emitted: str | None = emitter.emit(self.body, f"{path}{self.name}/", x)
         return emitted
 
     def value(self, params: Params, path: str) -> Any:
@@ -296,7 +300,7 @@ class Tied(Node):
         return tuple(_tie(point) for point in self.body.points(""))
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
-        emitted: str | None = self.body.emit(emitter, "", x)
+        emitted: str | None = emitter.emit(self.body, "", x)
         return emitted
 
     def value(self, params: Params, path: str) -> Any:

@@ -17,7 +17,7 @@ from optuna_nas.errors import (
     InfeasibleSpaceError,
     SpaceError,
 )
-from optuna_nas.graph import ArchitectureGraph, GraphBuilder, LayerTemplates
+from optuna_nas.graph import ArchitectureGraph, GraphBuilder, LayerSpec, LayerTemplates
 from optuna_nas.space import edits
 from optuna_nas.space.counting import count
 from optuna_nas.space.crossover import cross_points, crossover_of
@@ -272,6 +272,15 @@ class SearchSpace:
             for name, spans in emitter.governed.items()
         }
 
+    def emitted(self, genotype: Genotype) -> tuple[LayerSpec, ...]:
+        """All layers in the order of their declaration, those that nothing reads included.
+
+        Raises:
+            GenotypeError: The genotype is not one of this space.
+            InfeasibleArchitectureError: Its shapes do not fit, or it passes a limit of the space.
+        """
+        return tuple(self._built(genotype)[1].builder.layers)
+
     def _built(self, genotype: Genotype) -> tuple[ArchitectureGraph, Emitter]:
         result = self._graph(genotype)
         if isinstance(result, InfeasibleArchitectureError):
@@ -285,7 +294,7 @@ class SearchSpace:
         builder = GraphBuilder(self.input_shape, templates=self._templates)
         emitter = Emitter(builder, Decisions(genotype))
         try:
-            x = self._body.emit(emitter, "", "input") or "input"
+            x = emitter.emit(self._body, "", "input") or "input"
             if len(builder.shapes[x]) != 1:
                 raise InfeasibleArchitectureError(
                     f"The body of space {self.name!r} ends in the shape {builder.shapes[x]}; end "

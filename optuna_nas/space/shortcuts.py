@@ -32,12 +32,12 @@ class Shortcut(Node):
         return points if self.projection is None else points + self.projection.points(path)
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
-        output: str = self.body.emit(emitter, path, x) or x
+        output: str = emitter.emit(self.body, path, x) or x
         shapes = emitter.builder.shapes
         if shapes[output] != shapes[x]:
             if self.projection is None:
                 return output
-            x = self.projection.emit(emitter, path, x) or x
+            x = emitter.emit(self.projection, path, x) or x
         return emitter.builder.add("add", {}, [x, output], name=f"{path}add", key="add")
 
 
@@ -63,5 +63,5 @@ class WithChannels(Node):
         filters, _ = emitter.resolve(self.filters, path)
         if emitter.channels(x) == filters:
             return x
-        emitted: str | None = self.body.emit(emitter, path, x)
+        emitted: str | None = emitter.emit(self.body, path, x)
         return emitted

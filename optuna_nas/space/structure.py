@@ -73,7 +73,7 @@ class Repeat(Node):
         depth = self.high if fixed else int(emitter.params[f"{prefix}depth"])
         start = emitter.position
         for i in range(depth):
-            x = self.body.emit(emitter, f"{prefix}{i}/", x) or x
+            x = emitter.emit(self.body, f"{prefix}{i}/", x) or x
         if not fixed:
             emitter.govern((f"{prefix}depth",), start)
         return x
@@ -113,23 +113,23 @@ class Parallel(Node):
         return points + value_points(self.merge, path)
 
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
-        emitted = (branch.emit(emitter, path, x) for branch in self.branches)
+        emitted = (emitter.emit(branch, path, x) for branch in self.branches)
         outputs = [output for output in emitted if output is not None]
         if not outputs:
             return None
         if self.project:
-            outputs = _project(emitter, path, outputs)
+            outputs = projected(emitter, path, outputs)
         return merged(emitter, path, self.merge, outputs)
 
 
-def _project(emitter: Emitter, path: str, outputs: list[str]) -> list[str]:
+def projected(emitter: Emitter, path: str, outputs: list[str]) -> list[str]:
     """Bring outputs to one shape by strided 1x1 convolutions (He et al. 2016, option B)."""
     shapes = [emitter.builder.shapes[output] for output in outputs]
     if len({len(shape) for shape in shapes}) != 1:
         return outputs  # the merge says what is wrong
     *sizes, channels = zip(*shapes, strict=True)
     target = (*map(min, sizes), max(channels))
-    projected = []
+    brought = []
     for output, shape in zip(outputs, shapes, strict=True):
         if shape != target:
             if len(shape) == 1:
@@ -143,8 +143,8 @@ def _project(emitter: Emitter, path: str, outputs: list[str]) -> list[str]:
             output = emitter.builder.add(
                 "batch_normalization", {}, [output], name=f"{path}project_normalization"
             )
-        projected.append(output)
-    return projected
+        brought.append(output)
+    return brought
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,7 @@ class Subset(Node):
     def emit(self, emitter: Emitter, path: str, x: str) -> str | None:
         chosen = str(emitter.params[path + self.name]).split("+")
         start = emitter.position
-        emitted = (self.options[k].emit(emitter, f"{path}{self.name}/{k}/", x) for k in chosen)
+        emitted = (emitter.emit(self.options[k], f"{path}{self.name}/{k}/", x) for k in chosen)
         outputs = [output for output in emitted if output is not None]
         output = merged(emitter, path, self.merge, outputs) if outputs else None
         emitter.govern((path + self.name,), start)
