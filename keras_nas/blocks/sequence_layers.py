@@ -67,7 +67,11 @@ def _last_step(x: Any) -> Any:
 
 def _weighted_sum(scores: Any, x: Any) -> Any:
     """Sum over the steps of ``x``, by the softmax of scores of shape (batch, steps, 1)."""
-    weights = _layers.Softmax(axis=1, name="weights")(scores)
+    softmax = _layers.Softmax(axis=1, name="weights")
+    if x.shape[1] == 1:
+        # That of a single score is 1, whatever the score; Keras would warn of it at every call.
+        softmax = _layers.Rescaling(0.0, 1.0, name="weights")
+    weights = softmax(scores)
     context = _layers.Dot(axes=1, name="context")([weights, x])
     return _layers.Reshape((x.shape[-1],), name="vector")(context)
 

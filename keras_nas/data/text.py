@@ -53,12 +53,17 @@ class Vocabulary:
 
         Args:
             texts: Texts, at least one with a word.
-            most_words: Most words, with padding and unknown words.
+            most_words: Most words, with padding and unknown words; at least 2.
             longest: Greatest length.
 
         Raises:
-            DataError: There is no word.
+            DataError: There is no word, or no place for padding and unknown words.
         """
+        for argument, value, least in (("most_words", most_words, 2), ("longest", longest, 1)):
+            if not isinstance(value, int) or value < least:
+                raise DataError(
+                    f"{argument} must be an integer of at least {least}, got {value!r}", value
+                )
         split = [words_of(text) for text in texts]
         counts = Counter(word for text in split for word in text)
         if not counts:

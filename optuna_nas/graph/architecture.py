@@ -143,7 +143,10 @@ class ArchitectureGraph:
 
     @cached_property
     def canonical_id(self) -> str:
-        """Identity shared by architectures equal in function; see `optuna_nas.graph.canonical`."""
+        """Identity shared by architectures equal in function, but for constants of the position.
+
+        `optuna_nas.graph.canonical` says what is taken for equal.
+        """
         return canonical_id(self)
 
     def pruned(self) -> ArchitectureGraph:

@@ -18,6 +18,11 @@ a chain of skips. The identity is computed in two steps.
 Layers with weights are never merged, even when they read the same value: each has weights of its
 own. So the classes are finer than those of NAS-Bench-201's string expansion where a node is shared
 by several readers, and coarser where its strings keep sums nested.
+
+A constant is dropped also where it differs by position: a convolution with a bias, padded to the
+same size, gives near the border of a constant other values than inside of it. No bias behind it
+makes up for that, so two networks that differ in such a term alone share an identity though one
+has functions that the other has not. Pruning keeps the term.
 """
 
 from __future__ import annotations
@@ -118,8 +123,9 @@ class _Term:
 def canonical_id(graph: ArchitectureGraph) -> str:
     """Identity of a graph: 32 hexadecimal digits.
 
-    Architectures with one identity compute the same family of functions of their input; those with
-    different ones may still do so in ways that the simplification does not see.
+    Architectures with one identity compute the same family of functions of their input, but for
+    constants that differ by position, which the module's text describes; those with different ones
+    may still do so in ways that the simplification does not see.
     """
     _, colours = _coloured(graph)
     return _hash(str(graph.input_shape), str(graph.output_shape), *sorted(colours.values()))

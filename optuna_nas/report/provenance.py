@@ -11,6 +11,7 @@ from optuna_nas._optuna import ENVIRONMENT, SPACE
 from optuna_nas._version import __version__
 from optuna_nas.report.reading import StudyReading
 from optuna_nas.report.text import plain
+from optuna_nas.space.outline import in_words
 
 if TYPE_CHECKING:
     from optuna_nas.space import SearchSpace
@@ -33,7 +34,7 @@ def provenance_of(
     stored = reading.study.user_attrs.get(SPACE) or {}
     if space is not None:
         facts["space"], facts["space fingerprint"] = space.name, space.fingerprint
-        facts["architectures in the space"] = _size(space.size)
+        facts["architectures in the space"] = in_words(space.size)
     elif stored:
         facts["space"] = stored.get("name")
         facts["space fingerprint"] = stored.get("fingerprint")
@@ -73,7 +74,3 @@ def flat_facts(facts: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
             # Years, seeds and ports are no amounts: integers stay as they are.
             flat[name] = str(value) if isinstance(value, int) else plain(value)
     return flat
-
-
-def _size(size: float) -> str:
-    return f"{size:,}" if size < 1e9 else f"about {float(size):.2e}"

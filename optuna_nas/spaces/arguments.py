@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from optuna_nas.errors import SpaceError
 
@@ -38,17 +40,75 @@ def check_counts(least: int, **counts: int) -> None:
             )
 
 
-def check_among(argument: str, names: Collection[str], known: Collection[str]) -> None:
+def check_among(argument: str, names: Sequence[str], known: Sequence[str]) -> None:
     """Raise unless all names, of which there is at least one, are known.
 
     Raises:
         SpaceError: One is not, or there is none.
     """
-    if isinstance(names, str) or not names or not set(names) <= set(known):
-        raise SpaceError(
-            f"{argument} must be among {', '.join(known)}, at least one in a list, got {names!r}.",
-            names,
-        )
+    check_list(
+        argument, names, f"among {', '.join(known)}, at least one in a list", known.__contains__
+    )
+
+
+def check_names(**lists: Sequence[str]) -> None:
+    """Raise unless every argument is a list of names.
+
+    Raises:
+        SpaceError: One is not, or is empty.
+    """
+    for argument, names in lists.items():
+        expected = "a list of names, at least one"
+        check_list(argument, names, expected, lambda name: isinstance(name, str))
+
+
+def check_sizes(**lists: Sequence[int]) -> None:
+    """Raise unless every argument is a list of positive integers, such as widths or kernels.
+
+    Raises:
+        SpaceError: One is not, or is empty.
+    """
+    for argument, sizes in lists.items():
+        expected = "a list of integers of at least 1, at least one"
+        check_list(argument, sizes, expected, lambda size: _is_integer(size, 1))
+
+
+def check_numbers(low: float, high: float, **lists: Sequence[float]) -> None:
+    """Raise unless every argument is a list of numbers from ``low`` to below ``high``.
+
+    Raises:
+        SpaceError: One is not, or is empty.
+    """
+    bounds = f"of at least {low:g}" if high == math.inf else f"from {low:g} to below {high:g}"
+    for argument, numbers in lists.items():
+        expected = f"a list of numbers {bounds}, at least one"
+        check_list(argument, numbers, expected, lambda x: _is_number(x) and low <= x < high)
+
+
+def check_factors(**lists: Sequence[float]) -> None:
+    """Raise unless every argument is a list of positive, finite numbers.
+
+    Raises:
+        SpaceError: One is not, or is empty.
+    """
+    for argument, factors in lists.items():
+        expected = "a list of numbers above 0, at least one"
+        check_list(argument, factors, expected, lambda x: _is_number(x) and 0 < x < math.inf)
+
+
+def check_list(argument: str, values: object, expected: str, fits: Callable[[Any], bool]) -> None:
+    """Raise unless an argument is a list of at least one value, and all values fit.
+
+    Raises:
+        SpaceError: It is not; the message says what was ``expected``.
+    """
+    listed = values if isinstance(values, Sequence) and not isinstance(values, str) else ()
+    if not listed or not all(fits(value) for value in listed):
+        raise SpaceError(f"{argument} must be {expected}, got {values!r}.", values)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_integer(value: object, least: int) -> bool:

@@ -30,7 +30,13 @@ from optuna_nas.space import (
     separable_conv,
 )
 from optuna_nas.space.decisions import Value
-from optuna_nas.spaces.arguments import check_among, check_counts, check_shape
+from optuna_nas.spaces.arguments import (
+    check_among,
+    check_counts,
+    check_names,
+    check_shape,
+    check_sizes,
+)
 
 MERGES = ("add", "concatenate")
 
@@ -108,6 +114,8 @@ def branching_cnn(
     check_counts(1, max_blocks=max_blocks, layers=layers, max_branches=max_branches)
     check_counts(1, stages=1 if stages is None else stages)
     check_among("merges", merges, (*MERGES, "multiply"))
+    check_sizes(widths=widths)
+    check_names(activations=activations)
     known = _operations(operations)
     if stages is None:
         stages = min(max(round(math.log2(max(min(input_shape[:2]) / 4, 1))) + 1, 2), 4)
@@ -143,7 +151,9 @@ def branching_cnn(
 
 def _operations(operations: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(operations, Mapping):
+        check_names(operations=tuple(operations))
         return dict(operations)
+    check_names(operations=operations)
     for name in operations:
         if name not in OPERATIONS:
             raise SpaceError(

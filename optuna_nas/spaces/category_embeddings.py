@@ -24,17 +24,16 @@ def embedded_columns(
             offered, or the smallest.
 
     Raises:
-        SpaceError: A column does not exist, or has fewer than two categories; no sizes.
+        SpaceError: A column does not exist, or has fewer than two categories.
     """
     if not isinstance(categories, Mapping):
         raise SpaceError(
             f"categories must be a dict of column -> number of its categories, got {categories!r}.",
             categories,
         )
-    if not sizes:
-        raise SpaceError("embedding_sizes are empty; give at least one size.", sizes)
     for column, count in categories.items():
-        if not 0 <= column < features or count < 2:
+        whole = isinstance(column, int) and isinstance(count, int)
+        if not whole or not 0 <= column < features or count < 2:
             raise SpaceError(
                 f"categories: expected columns from 0 to {features - 1} with at least 2 "
                 f"categories, got {count!r} in column {column!r}.",

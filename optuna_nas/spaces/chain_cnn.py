@@ -21,7 +21,7 @@ from optuna_nas.space import (
     residual,
     separable_conv,
 )
-from optuna_nas.spaces.arguments import check_counts, check_shape
+from optuna_nas.spaces.arguments import check_counts, check_names, check_shape, check_sizes
 
 
 def chain_cnn(
@@ -58,6 +58,8 @@ def chain_cnn(
     """
     check_shape(input_shape, "height", "width", "channels")
     check_counts(1, max_blocks=max_blocks, stages=1 if stages is None else stages)
+    check_sizes(widths=widths, kernels=kernels)
+    check_names(activations=activations)
     if stages is None:
         stages = min(max(round(math.log2(max(min(input_shape[:2]) / 4, 1))) + 1, 2), 4)
     function = Tied(Choice("activation", activations))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from optuna_nas.errors import GenotypeError
 from optuna_nas.space import Genotype, Node, Scope, SearchSpace, Subset
-from optuna_nas.spaces.arguments import check_counts, check_shape
+from optuna_nas.spaces.arguments import check_counts, check_names, check_shape
 from optuna_nas.spaces.cell_genotypes import Operand, PublishedCell, format_cells, parse_cells
 from optuna_nas.spaces.stacked_cells import CELL_NAMES, ReadThroughOperation, stacked_cells
 
@@ -69,6 +69,7 @@ def darts(
     """
     check_shape(input_shape, "height", "width", "channels")
     check_counts(1, channels=channels, cells=cells, nodes=nodes)
+    check_names(operations=operations)
     reductions = (cells // 3, 2 * cells // 3)
     places = [
         (sum(position >= reduction for reduction in set(reductions)), position in reductions)

@@ -31,7 +31,7 @@ from optuna_nas.space import (
     global_average_pooling,
 )
 from optuna_nas.space.decisions import Value
-from optuna_nas.spaces.arguments import check_shape
+from optuna_nas.spaces.arguments import check_factors, check_names, check_shape, check_sizes
 from optuna_nas.spaces.mobile_layouts import LAYOUTS, Layout, Stage
 
 DIVISOR = 8
@@ -82,9 +82,13 @@ def mobile_cnn(
         SpaceError: There is no such layout.
     """
     check_shape(input_shape, "height", "width", "channels")
+    check_sizes(kernels=kernels)
+    check_names(activations=activations)
+    check_factors(width_multipliers=width_multipliers)
     plan = _layout(layout)
     if expansions is None:
         expansions = sorted({3.0, 6.0, *(e for stage in plan.stages for _, e in stage.published)})
+    check_factors(expansions=expansions)
     options = _Options(
         tuple(kernels),
         tuple(map(float, expansions)),

@@ -23,7 +23,7 @@ from optuna_nas.space import (
     residual,
     zero_padding,
 )
-from optuna_nas.spaces.arguments import check_counts, check_shape
+from optuna_nas.spaces.arguments import check_counts, check_shape, check_sizes
 
 OPERATIONS = ("identity", "mb3_k3", "mb6_k5")
 DEPTHS = (2, 3, 3)
@@ -61,8 +61,7 @@ def nas_bench_macro(
     """
     check_shape(input_shape, "height", "width", "channels")
     check_counts(1, channels=channels, head=head)
-    for depth in depths or (0,):
-        check_counts(1, depths=depth)
+    check_sizes(depths=depths)
     body: list[Node] = [conv(channels, 3)]
     width = channels
     strides = [2 if place == 0 else 1 for depth in depths for place in range(depth)]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from optuna_nas.errors import GenotypeError
 from optuna_nas.space import Choice, Genotype, Node, Parallel, Scope, SearchSpace
-from optuna_nas.spaces.arguments import check_counts, check_shape
+from optuna_nas.spaces.arguments import check_counts, check_names, check_shape
 from optuna_nas.spaces.cell_genotypes import Operand, PublishedCell, format_cells, parse_cells
 from optuna_nas.spaces.stacked_cells import CELL_NAMES, ReadThroughOperation, stacked_cells
 
@@ -77,6 +77,7 @@ def nasnet(
     check_shape(input_shape, "height", "width", "channels")
     check_counts(1, channels=channels, stages=stages, blocks=blocks)
     check_counts(0, cells=cells)
+    check_names(operations=operations)
     places = [
         (stage, position == 0)
         for stage in range(stages)

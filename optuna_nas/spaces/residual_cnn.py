@@ -28,7 +28,13 @@ from optuna_nas.space import (
     max_pooling,
 )
 from optuna_nas.space.decisions import Value
-from optuna_nas.spaces.arguments import check_among, check_counts, check_shape
+from optuna_nas.spaces.arguments import (
+    check_among,
+    check_counts,
+    check_names,
+    check_shape,
+    check_sizes,
+)
 
 BLOCKS = ("basic", "bottleneck")
 ORDERS = ("post", "pre")
@@ -104,6 +110,8 @@ def residual_cnn(
     check_counts(1, max_blocks=max_blocks, stages=1 if stages is None else stages)
     check_among("blocks", blocks, BLOCKS)
     check_among("orders", orders, ORDERS)
+    check_sizes(widths=widths)
+    check_names(activations=activations)
     smallest = min(input_shape[:2])
     if stages is None:
         stages = 2 + (smallest >= 16) + (smallest >= 64)

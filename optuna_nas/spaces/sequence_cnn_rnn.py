@@ -16,7 +16,7 @@ from optuna_nas.space import (
     residual,
 )
 from optuna_nas.space.decisions import Params, Value
-from optuna_nas.spaces.arguments import check_counts, check_shape
+from optuna_nas.spaces.arguments import check_counts, check_numbers, check_shape, check_sizes
 from optuna_nas.spaces.sequence_parts import head, pooling, recurrent
 
 
@@ -60,6 +60,8 @@ def sequence_cnn_rnn(
     check_shape(input_shape, "steps", "channels")
     check_counts(0, max_convolutions=max_convolutions, max_recurrent=max_recurrent)
     check_counts(1, key_dim=key_dim)
+    check_sizes(widths=widths, kernels=kernels, dilations=dilations, heads=heads)
+    check_numbers(0, 1, dropout_rates=dropout_rates)
     padding = Tied(Choice("padding", ["same", "causal"]))
     convolution = conv1d(
         Choice("width", widths),

@@ -21,7 +21,13 @@ from optuna_nas.space import (
     residual,
 )
 from optuna_nas.space.decisions import Value
-from optuna_nas.spaces.arguments import check_counts, check_shape
+from optuna_nas.spaces.arguments import (
+    check_counts,
+    check_names,
+    check_numbers,
+    check_shape,
+    check_sizes,
+)
 from optuna_nas.spaces.category_embeddings import embedded_columns
 
 
@@ -61,6 +67,9 @@ def tabular_mlp(
     """
     check_shape(input_shape, "features")
     check_counts(0, max_blocks=max_blocks)
+    check_sizes(widths=widths, embedding_sizes=embedding_sizes)
+    check_names(activations=activations)
+    check_numbers(0, 1, dropout_rates=dropout_rates)
     normalization = Tied(
         Choice(
             "normalization",

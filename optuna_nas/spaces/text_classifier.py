@@ -20,7 +20,13 @@ from optuna_nas.space import (
 )
 from optuna_nas.space.decisions import Params
 from optuna_nas.space.sequence_layers import mlp_of
-from optuna_nas.spaces.arguments import check_among, check_counts, check_shape
+from optuna_nas.spaces.arguments import (
+    check_among,
+    check_counts,
+    check_numbers,
+    check_shape,
+    check_sizes,
+)
 from optuna_nas.spaces.sequence_parts import head, pooling, recurrent
 
 BLOCKS = ("convolution", "recurrent", "transformer")
@@ -70,6 +76,8 @@ def text_classifier(
     check_counts(0, max_blocks=max_blocks)
     check_counts(1, vocabulary=vocabulary, key_dim=key_dim)
     check_among("blocks", blocks, BLOCKS)
+    check_sizes(widths=widths, units=units, heads=heads)
+    check_numbers(0, 1, dropout_rates=dropout_rates)
     kinds: dict[str, Node | list[Node]] = {
         "convolution": Subset("kernels", _convolutions(units), 1, len(KERNELS), "concatenate"),
         "recurrent": recurrent(units, return_sequences=True),

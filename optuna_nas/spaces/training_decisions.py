@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from optuna_nas.errors import SpaceError
 from optuna_nas.space import Choice, Float, Node
+from optuna_nas.spaces.arguments import check_names, check_numbers, check_sizes
 
 # In eight epochs, networks of chain_cnn and tabular_mlp did best at 3e-3 to 3e-2 with adam and at
 # 3e-3 to 3e-1 with sgd, on digits, MNIST at 14x14, breast cancer and a synthetic table. Larger
@@ -29,17 +31,23 @@ def training_decisions(
     added: "flip", "crop" and "cutout" (see `keras_nas.augmentation`).
 
     Args:
-        optimizers: Names of optimizers, "adam" and "sgd", or their ranges of learning rates.
-        weight_decay: Least and most decoupled weight decay; None for none.
+        optimizers: Names of optimizers, "adam" and "sgd", or their ranges of learning rates. With
+            a range, `keras_nas.NASHyperModel` takes any other of Keras's by its name too.
+        weight_decay: Least and most decoupled weight decay, above 0; None for none.
         batch_sizes: Examples a step.
-        label_smoothing: Shares of each target that are spread over all classes.
+        label_smoothing: Shares of each target that are spread over all classes, below 1.
         images: Whether examples are images that may be mirrored, moved and cut.
         mixup: Concentrations of mixup (Zhang et al. 2018), such as 0 for none and 0.2; where left
             out, it is not decided.
 
     Raises:
-        SpaceError: An optimizer has no range of learning rates, or the weight decay none.
+        SpaceError: An optimizer has no range of learning rates, or a number has no meaning.
     """
+    check_names(optimizers=tuple(optimizers) if isinstance(optimizers, Mapping) else optimizers)
+    check_sizes(batch_sizes=batch_sizes)
+    check_numbers(0, 1, label_smoothing=label_smoothing)
+    if mixup:
+        check_numbers(0, math.inf, mixup=mixup)
     if not isinstance(optimizers, Mapping):
         for name in optimizers:
             if name not in LEARNING_RATES:
@@ -50,18 +58,12 @@ def training_decisions(
                 )
         optimizers = {name: LEARNING_RATES[name] for name in optimizers}
     rates = {
-        name: Float("learning_rate", low, high, log=True)
-        for name, (low, high) in optimizers.items()
+        name: _range("learning_rate", bounds, f"optimizers[{name!r}]")
+        for name, bounds in optimizers.items()
     }
     nodes: list[Node] = [Choice("optimizer", rates)]
     if weight_decay is not None:
-        if not isinstance(weight_decay, Sequence) or len(weight_decay) != 2:
-            raise SpaceError(
-                "training_decisions: weight_decay must be (least, most) or None, got "
-                f"{weight_decay!r}.",
-                weight_decay,
-            )
-        nodes.append(Float("weight_decay", *weight_decay, log=True))
+        nodes.append(_range("weight_decay", weight_decay, "weight_decay"))
     nodes.append(Choice("batch_size", batch_sizes))
     nodes.append(Choice("label_smoothing", label_smoothing))
     if images:
@@ -73,3 +75,13 @@ def training_decisions(
     if mixup:
         nodes.append(Choice("mixup", mixup))
     return nodes
+
+
+def _range(name: str, bounds: tuple[float, float], argument: str) -> Float:
+    """A decision within bounds that are positive numbers, the smaller first."""
+    numbers = isinstance(bounds, Sequence) and all(isinstance(x, int | float) for x in bounds)
+    if not numbers or len(bounds) != 2 or not 0 < bounds[0] <= bounds[1] < math.inf:
+        raise SpaceError(
+            f"{argument} must be (least, most), numbers above 0, got {bounds!r}.", bounds
+        )
+    return Float(name, *bounds, log=True)

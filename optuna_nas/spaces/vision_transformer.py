@@ -6,6 +6,7 @@ reference "DeiT-Ti" has the 5,717,416 parameters of that network (Touvron et al.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from optuna_nas.errors import SpaceError
@@ -26,7 +27,7 @@ from optuna_nas.space import (
 )
 from optuna_nas.space.decisions import Params, Value
 from optuna_nas.space.sequence_layers import mlp_of
-from optuna_nas.spaces.arguments import check_counts, check_shape
+from optuna_nas.spaces.arguments import check_counts, check_numbers, check_shape, check_sizes
 
 GRID = 14
 """Patches along the shorter side of an image, where their size is left out."""
@@ -71,7 +72,10 @@ def vision_transformer(
     """
     check_shape(input_shape, "height", "width", "channels")
     check_counts(1, key_dim=key_dim, patch=1 if patch is None else patch)
-    if not isinstance(depths, Sequence) or len(depths) != 2 or not 0 <= depths[0] <= depths[1] > 0:
+    check_sizes(widths=widths, heads=heads)
+    check_numbers(1, math.inf, mlp_ratios=mlp_ratios)
+    whole = isinstance(depths, Sequence) and all(isinstance(depth, int) for depth in depths)
+    if not whole or len(depths) != 2 or not 0 <= depths[0] <= depths[1] > 0:
         raise SpaceError(f"depths must be the least and the most blocks, got {depths!r}.", depths)
     size = max(1, min(input_shape[:2]) // GRID) if patch is None else patch
     steps = (input_shape[0] // size) * (input_shape[1] // size)

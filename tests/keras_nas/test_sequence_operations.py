@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_nas import build_model, export_onnx
+from keras_nas import build_model, export_onnx, train
 from keras_nas._keras import keras
 from keras_nas.blocks.sequence_layers import SEQUENCE_BUILDERS
 from keras_nas.export import prove
@@ -93,6 +93,26 @@ def check(graph: ArchitectureGraph, *, batch: int | None = 3) -> None:
 @pytest.mark.parametrize(("op", "attributes"), CASES)
 def test_every_operation(op: str, attributes: dict[str, Any]) -> None:
     check(chain((9, 4), (op, attributes)))
+
+
+@pytest.mark.parametrize(("op", "attributes"), [case for case in CASES if "attention" in case[0]])
+def test_attention_to_a_single_step(op: str, attributes: dict[str, Any], tmp_path: Path) -> None:
+    """It is that step, and Keras has nothing to warn of, however the network is used."""
+    graph = chain((1, 4), (op, attributes))
+    check(graph)
+    model = stirred(build_model(graph, seed=0))
+    model.save(tmp_path / "model.keras")
+    x = examples(model)
+    np.testing.assert_allclose(keras.models.load_model(tmp_path / "model.keras")(x), model(x))
+    if op.endswith("pooling"):
+        np.testing.assert_allclose(model(x), x[:, 0], atol=1e-6)
+        classifier = build_model(chain((1, 4), (op, attributes), ("dense", {"units": 2})), seed=0)
+        queries = classifier.layers[1].get_layer("query").get_weights()
+        classifier.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        classifier.fit(x, np.zeros(len(x)), verbose=0)
+        train(classifier, x, np.zeros(len(x), int), epochs=1)
+        after = classifier.layers[1].get_layer("query").get_weights()
+        np.testing.assert_array_equal(after, queries)  # a choice of one has no gradient
 
 
 def test_nothing_is_forgotten() -> None:

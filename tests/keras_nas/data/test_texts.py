@@ -58,6 +58,14 @@ def test_words_of_one_text_are_kept_where_there_are_no_others() -> None:
         Vocabulary.fit(["", " "])
 
 
+def test_a_vocabulary_has_place_for_padding_and_unknown_words() -> None:
+    assert Vocabulary.fit(["one two one"], most_words=2).words == ("", "[UNK]")
+    for arguments in ({"most_words": 1}, {"most_words": 2.5}, {"longest": 0}):
+        (name,) = arguments
+        with pytest.raises(DataError, match=f"{name} must be an integer of at least"):
+            Vocabulary.fit(["one two"], **arguments)  # type: ignore[arg-type]
+
+
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=8), st.integers(1, 9))
 def test_any_text_can_be_read(texts: list[str], longest: int) -> None:
     vocabulary = Vocabulary.fit([*texts, "a word"], longest=longest)

@@ -175,6 +175,15 @@ def test_equal_functions_have_one_identity() -> None:
     assert n.id(n.pool(n.add(a, b))) == n.id(n.add(n.pool(b), n.pool(a)))
 
 
+def test_a_constant_that_differs_by_position_is_dropped_by_the_identity_alone() -> None:
+    n = Net()
+    biased = {"filters": 4, "kernel_size": 3, "use_bias": True}
+    constant = n.builder.add("conv2d", biased, [n.conv(n.zero("input"))])
+    total = n.add(n.conv("input"), n.conv(constant))
+    assert n.id(total) == n.id(n.conv("input"))
+    assert sum(s.op == "conv2d" for s in n.builder.graph(total).pruned().layers) == 3
+
+
 def test_different_functions_have_different_identities() -> None:
     n = Net()
     ids = [n.id(n.conv("input")), n.id(n.conv("input", 1)), n.id(n.conv(n.conv("input")))]

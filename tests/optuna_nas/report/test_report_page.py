@@ -28,6 +28,8 @@ from report_studies import (
 from optuna_nas._optuna import FAILURE, OBJECTIVES, RECORD, SPACE
 from optuna_nas.report import leaderboard, write_leaderboard, write_report
 from optuna_nas.report.figures import curves_figure
+from optuna_nas.space import Choice, Repeat, SearchSpace, dense
+from optuna_nas.space.outline import in_words
 from optuna_nas.spaces import chain_cnn
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -141,6 +143,15 @@ def test_model_data_and_environment_are_told(tmp_path):
     assert chain_cnn().fingerprint in page.text
     assert {"./best.keras", "./best.onnx"} <= set(page.links)
     assert "My search" in page.text
+
+
+def test_the_size_of_a_space_is_told_in_words(tmp_path):
+    layers = Repeat("layer", 1, 700, dense(Choice("units", [1, 2, 3])))
+    deep = SearchSpace("deep", input_shape=(4,), classes=2, body=layers)
+    for name, space in {"deep": deep, "chain": chain_cnn()}.items():
+        text = page_of(searched(["accuracy"], trials=2), tmp_path / name, space=space).text
+        assert in_words(space.size) in text
+    assert in_words(deep.size) == "about 10^334"
 
 
 def test_a_proof_that_fails_is_not_called_one(tmp_path):

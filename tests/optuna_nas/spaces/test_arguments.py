@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -59,6 +61,9 @@ def test_training_and_limits(name: str) -> None:
         (branching_cnn, "max_blocks", 0),
         (branching_cnn, "max_branches", 0),
         (branching_cnn, "merges", ("sum",)),
+        (branching_cnn, "merges", 1),
+        (branching_cnn, "operations", ()),
+        (branching_cnn, "operations", {}),
         (branching_cnn, "stages", 0),
         (chain_cnn, "max_blocks", 0),
         (chain_cnn, "stages", 0),
@@ -82,8 +87,19 @@ def test_training_and_limits(name: str) -> None:
         (tabular_mlp, "max_blocks", -1),
         (text_classifier, "blocks", ("rnn",)),
         (text_classifier, "max_blocks", -1),
+        (training_decisions, "batch_sizes", (32, 0)),
+        (training_decisions, "batch_sizes", (1.5,)),
+        (training_decisions, "label_smoothing", (2.0,)),
+        (training_decisions, "label_smoothing", 0.1),
+        (training_decisions, "mixup", (-1.0,)),
+        (training_decisions, "optimizers", "adam"),
+        (training_decisions, "optimizers", {}),
         (training_decisions, "weight_decay", 1e-4),
+        (training_decisions, "weight_decay", (0.0, 1e-1)),
+        (training_decisions, "weight_decay", (1e-1, 1e-6)),
+        (training_decisions, "weight_decay", ("1e-6", "1e-1")),
         (vision_transformer, "depths", 3),
+        (vision_transformer, "depths", (1.0, 2.0)),
         (vision_transformer, "depths", (3, 2)),
         (vision_transformer, "patch", 0),
     ],
@@ -93,9 +109,45 @@ def test_an_error_names_its_argument(make: Callable[..., Any], argument: str, va
         make(**{argument: value})
 
 
-def test_no_sizes_of_embeddings() -> None:
-    with pytest.raises(SpaceError, match="embedding_sizes are empty"):
-        tabular_mlp(categories={0: 3}, embedding_sizes=())
+SIZES = ((), 8, "8", (0,), (8, -1), (8.5,), (True,), (None,))
+FACTORS = ((), 1.0, "1", (0.0,), (1.0, -1.0), (float("nan"),), (float("inf"),), ("1",))
+RATES = ((), 0.1, (-0.1,), (0.1, 1.0), (float("nan"),), ("0.1",))
+NAMES = ((), "relu", ("relu", 1), (None,))
+WRONG_LISTS: dict[str, tuple[Any, ...]] = {
+    "activations": NAMES,
+    "depths": SIZES,
+    "dilations": SIZES,
+    "dropout_rates": RATES,
+    "embedding_sizes": SIZES,
+    "expansions": FACTORS,
+    "heads": SIZES,
+    "kernels": SIZES,
+    "mlp_ratios": (*FACTORS, (0.5,)),
+    "operations": NAMES,
+    "units": SIZES,
+    "width_multipliers": FACTORS,
+    "widths": SIZES,
+}
+"""By argument; of those, a space may have any, and a number in place of the list."""
+
+
+@pytest.mark.parametrize("name", READY)
+def test_wrong_values_in_lists(name: str) -> None:
+    make = getattr(spaces, name)
+    for argument, parameter in inspect.signature(make).parameters.items():
+        if argument not in WRONG_LISTS or isinstance(parameter.default, int):
+            continue
+        for value in WRONG_LISTS[argument]:
+            with pytest.raises(
+                SpaceError, match=f"{argument} must be .*got {re.escape(repr(value))}"
+            ):
+                make(**{argument: value})
+
+
+def test_optimizers_have_learning_rates() -> None:
+    for bounds in (3, (0, 1), (1, 0.1), (0.1,), ("a", "b")):
+        with pytest.raises(SpaceError, match=r"optimizers\['sgd'\] must be \(least, most\)"):
+            training_decisions(optimizers={"sgd": bounds})  # type: ignore[dict-item]
 
 
 def test_a_table_may_have_no_blocks() -> None:
