@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
@@ -38,11 +38,15 @@ ANCHOR = "optuna_nas:anchor"
 RETRY_OF = "optuna_nas:retry_of"
 NOTE = "optuna_nas:note"
 CURVE = "optuna_nas:curve"
+SUPERNET = "optuna_nas:supernet"
 KERAS_TUNER = "keras_nas:trial"
 
 # Optuna's own keys: what a sampler's `constraints_func` returned, and enqueued values.
 _CONSTRAINTS = "constraints"
 _FIXED_PARAMS = "fixed_params"
+
+
+_T = TypeVar("_T")
 
 
 class NamedSpace(Protocol):
@@ -199,9 +203,86 @@ def note_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
     return trial.system_attrs.get(NOTE)
 
 
+@dataclass(frozen=True)
+class SupernetEpoch:
+    """What a supernet had learned after one unit of search.
+
+    Attributes:
+        logits: By decision, one number for each value of it; None stands for minus infinity.
+        status: Figures of the search, `GradientSource.status`.
+    """
+
+    logits: Mapping[str, Sequence[float | None]]
+    status: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SupernetState:
+    """How far the supernet of a study has come.
+
+    Attributes:
+        epochs: Units of search that are done.
+        final: Whether these are all.
+        ready: Whether trials may be drawn from it.
+        owner: The process that has the supernet, `Owner.to_dict`.
+        trial: Number of the trial that waits for the next unit, if one does.
+        artifact: Identifier of the last checkpoint in an artifact store, if there is one.
+    """
+
+    epochs: int
+    final: bool
+    ready: bool
+    owner: Mapping[str, Any]
+    trial: int | None = None
+    artifact: str | None = None
+
+
+def save_supernet(study: Study, state: SupernetState, epoch: SupernetEpoch | None = None) -> None:
+    """Store the state of a supernet, and the epoch it comes from where it is a new one."""
+    if epoch is not None:  # first, so that the state never speaks of what is missing
+        key, stored = f"{SUPERNET}:{state.epochs}", {"logits": epoch.logits, "status": epoch.status}
+        study._storage.set_study_system_attr(study._study_id, key, stored)
+    values = {f.name: getattr(state, f.name) for f in fields(state)}
+    study._storage.set_study_system_attr(study._study_id, SUPERNET, values)
+
+
+def supernet_of(study: Study) -> tuple[SupernetState, dict[int, SupernetEpoch]] | None:
+    """The state of a study's supernet, and all its epochs by their number; None without one."""
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    if SUPERNET not in attributes:
+        return None
+    state = _read(SupernetState, attributes[SUPERNET])
+    keys = ((number, f"{SUPERNET}:{number}") for number in range(state.epochs + 1))
+    kept = {number: attributes[key] for number, key in keys if key in attributes}
+    return state, {number: _read(SupernetEpoch, values) for number, values in kept.items()}
+
+
+def _read(cls: type[_T], values: Mapping[str, Any]) -> _T:
+    """A dataclass from its fields; those of a later version are ignored."""
+    names = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    return cls(**{name: value for name, value in values.items() if name in names})
+
+
+def save_draw(study: Study, trial: FrozenTrial, draw: Mapping[str, Any]) -> None:
+    """Store with a running trial what was drawn for it from a supernet, for other workers to see.
+
+    Args:
+        study: Its study.
+        trial: The trial.
+        draw: JSON-able; ``proposed`` holds the parameters.
+    """
+    study._storage.set_trial_user_attr(trial._trial_id, SUPERNET, dict(draw))
+
+
+def draw_of(trial: FrozenTrial) -> Mapping[str, Any] | None:
+    """What `save_draw` stored; None where nothing was."""
+    return trial.user_attrs.get(SUPERNET)
+
+
 def planned_params(trial: FrozenTrial) -> dict[str, Any]:
-    """Parameters an unfinished trial has, or will have because they were enqueued."""
-    return {**trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
+    """Parameters an unfinished trial has, or will have: enqueued, or drawn from a supernet."""
+    drawn = trial.user_attrs.get(SUPERNET, {}).get("proposed", {})
+    return {**drawn, **trial.system_attrs.get(_FIXED_PARAMS, {}), **trial.params}
 
 
 def fixed_by_sampler(study: Study) -> dict[str, Any]:

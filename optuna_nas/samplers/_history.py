@@ -43,8 +43,8 @@ class StudyHistory:
         self._maximize = maximized(directions)
         self._known: dict[str, tuple[Age, BaseDistribution, Domain]] = {}
         self._proposed: set[int] = set()
-        # Unfinished trials by number, with how many parameters they had when last looked at.
-        self._open: dict[int, int] = {}
+        # Unfinished trials by number, with the parameters they had when last looked at.
+        self._open: dict[int, Params] = {}
         self._next = 0  # number of the first trial not seen yet
 
     @property
@@ -81,11 +81,12 @@ class StudyHistory:
                 self._proposed.discard(number)
                 finished.append(trial)
                 continue
-            if self._open.get(number) == len(trial.params):
+            planned = planned_params(trial)
+            if self._open.get(number) == planned:
                 continue
-            self._open[number] = len(trial.params)
+            self._open[number] = planned
             if number != current and number not in self._proposed:
-                self._start(number, hashable_params(planned_params(trial)))
+                self._start(number, hashable_params(planned))
         self._next = max(self._next, len(trials))
         if finished:
             self._absorb(finished)

@@ -24,7 +24,14 @@ from optuna_nas._study_memories import PerStudy
 from optuna_nas.errors import SpaceMismatchError
 from optuna_nas.samplers._domains import distribution_of, draw, hashable_params, within
 from optuna_nas.samplers._history import StudyHistory, maximized
-from optuna_nas.search import Encoding, ParameterEncoding, Request, SpaceEncoding, Strategy
+from optuna_nas.search import (
+    Encoding,
+    ParameterEncoding,
+    Proposal,
+    Request,
+    SpaceEncoding,
+    Strategy,
+)
 from optuna_nas.space import SearchSpace
 
 # From whether each objective is maximised to the strategy of one study.
@@ -43,6 +50,7 @@ class StrategySampler(BaseSampler):
         space: The declared space of the objective, if there is one.
         seed: Makes trials reproducible with ``n_jobs=1``.
         constraints_func: Maps a finished trial to constraint values; positive ones are violations.
+        by_network: Whether trials are the same that differ only in what is not the space's network.
 
     Raises:
         TypeError: If the space is none.
@@ -56,6 +64,7 @@ class StrategySampler(BaseSampler):
         space: SearchSpace | None,
         seed: int | None,
         constraints_func: ConstraintsFunction | None,
+        by_network: bool = False,
     ) -> None:
         if seed is not None and (not isinstance(seed, int | np.integer) or seed < 0):
             raise ValueError(f"seed must be an integer of at least 0, or None, got {seed!r}.")
@@ -69,6 +78,7 @@ class StrategySampler(BaseSampler):
                 name: distribution_of(domain) for name, domain in space.distributions().items()
             }
         self._constraints_func = constraints_func
+        self._by_network = by_network
         self._entropy = np.random.SeedSequence(seed).entropy
         self._rng = np.random.default_rng(np.random.SeedSequence(self._entropy))
         self._histories: PerStudy[StudyHistory] = PerStudy()
@@ -102,6 +112,15 @@ class StrategySampler(BaseSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
+        proposal, params = self._propose(study, trial, search_space)
+        if proposal.note is not None:
+            save_note(study, trial, proposal.note)
+        return params
+
+    def _propose(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> tuple[Proposal, dict[str, Any]]:
+        """What the strategy proposes, and the parameters of it that are free."""
         with self._histories.lock:
             history = self._history(study, trial)
             fixed = hashable_params({**fixed_by_sampler(study), **planned_params(trial)})
@@ -110,9 +129,8 @@ class StrategySampler(BaseSampler):
             request = Request(trial.number, domains, fixed, self._rng)
             proposal = history.strategy.propose(request, history.memory)
             history.propose(trial.number, proposal.params)
-        if proposal.note is not None:
-            save_note(study, trial, proposal.note)
-        return {n: within(d, proposal.params[n]) for n, d in free.items() if n in proposal.params}
+        params = proposal.params
+        return proposal, {n: within(d, params[n]) for n, d in free.items() if n in params}
 
     def sample_independent(
         self,
@@ -146,6 +164,6 @@ class StrategySampler(BaseSampler):
         if self._space is not None:
             # Of several objectives, one is a cost, which equal functions need not share.
             one = len(study.directions) == 1
-            encoding = SpaceEncoding(self._space, by_function=one)
+            encoding = SpaceEncoding(self._space, by_function=one, by_network=self._by_network)
         strategy = self._make_strategy(maximized(study.directions))
         return StudyHistory(strategy, study.directions, encoding)

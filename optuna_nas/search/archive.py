@@ -32,6 +32,11 @@ class Archive:
         """Whether one of the identities is known; asks for no more of them than it needs."""
         return any(i in self._finished or i in self._running_count for i in identities)
 
+    def is_shared(self, number: int) -> bool:
+        """Whether what a trial is to be was evaluated, or is under way in another trial."""
+        identity = self._running.get(number)
+        return self._running_count[identity] > 1 or identity in self._finished
+
     def drop(self, number: int) -> None:
         """Forget what a trial was to be, if anything."""
         if number in self._running:

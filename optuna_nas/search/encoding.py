@@ -168,14 +168,19 @@ class SpaceEncoding:
         by_function: Whether networks that are equal in function are one candidate. They have one
             accuracy, but not one cost: parameters and the latency of a device may count branches
             that lead nowhere.
+        by_network: Whether candidates are the same that differ only in how they are trained, or in
+            decisions that are not of the space.
     """
 
     # Searches come back to the neighbours of their best: what is dear to find out of a candidate is
     # kept of so many, the latest asked for.
     KEPT = 2048
 
-    def __init__(self, space: SearchSpace, *, by_function: bool = True) -> None:
+    def __init__(
+        self, space: SearchSpace, *, by_function: bool = True, by_network: bool = False
+    ) -> None:
         self._space = space
+        self._by_network = by_network
         self._by_function = by_function
         self._domains = space.distributions()
         self._plain = ParameterEncoding()
@@ -240,11 +245,18 @@ class SpaceEncoding:
             network: Hashable = genotype
             if self._by_function:
                 network = canonical_id or self._canonical_id(genotype)
+            elif self._by_network:
+                network = frozenset(
+                    (n, v) for n, v in genotype.items() if not n.startswith(f"{TRAINING}/")
+                )
         except (GenotypeError, InfeasibleArchitectureError):
             yield from self._plain.identities(params)
         else:
             training = tuple(self._space.training(genotype).items())
-            yield network, training, next(self._plain.identities(self._others(params)))
+            if self._by_network:
+                yield network
+            else:
+                yield network, training, next(self._plain.identities(self._others(params)))
 
     def learn(self, params: Params) -> None:
         self._plain.learn(params)

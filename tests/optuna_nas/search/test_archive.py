@@ -31,3 +31,16 @@ def test_identities_are_asked_for_one_by_one():
         raise AssertionError("the first was enough")
 
     assert archive.knows_any(identities())
+
+
+def test_a_run_that_others_share():
+    archive = Archive()
+    archive.start(0, "a")
+    assert not archive.is_shared(0)
+    archive.start(1, "a")
+    assert archive.is_shared(0)
+    archive.start(1, "b")
+    assert not archive.is_shared(0)
+    archive.finish(2, "a")
+    assert archive.is_shared(0)
+    assert not archive.is_shared(3)  # nobody knows what it is to be
