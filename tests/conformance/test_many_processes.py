@@ -22,7 +22,7 @@ SAMPLERS = {
     "evolution": lambda seed: RegularizedEvolutionSampler(seed=seed, n_startup_trials=10),
     "local search": lambda seed: LocalSearchSampler(seed=seed, n_startup_trials=5),
     "policy gradient": lambda seed: PolicyGradientSampler(seed=seed),
-    "predictor": lambda seed: PredictorSampler(seed=seed, n_startup_trials=5),
+    "predictor": lambda seed: PredictorSampler(seed=seed, n_startup_trials=5, n_candidates=20),
 }
 
 
@@ -55,3 +55,10 @@ class TestOnPostgreSQL(OurSamplers):
     @pytest.fixture
     def storage_url(self, postgresql: str) -> str:
         return postgresql
+
+    @pytest.mark.parametrize("make_sampler", ["evolution"], indirect=True)
+    def test_one_process_after_another(
+        self, make_sampler: SamplerFactory, storage_url: str
+    ) -> None:
+        """All samplers read the study by the same code and write nothing: one is enough here."""
+        super().test_one_process_after_another(make_sampler, storage_url)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +11,10 @@ from keras_nas._keras import keras
 
 
 @pytest.fixture(scope="module")
-def quick_collections() -> Iterator[None]:
+def quick_collections() -> None:
     """Keras Tuner collects garbage before each model: spare it all that is there already."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

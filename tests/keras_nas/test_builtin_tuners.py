@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from keras_nas import NASHyperModel
-from keras_nas._keras import keras
 from keras_nas._keras_tuner import keras_tuner
 from optuna_nas.space import (
     Cell,
@@ -32,11 +30,14 @@ from optuna_nas.space import (
 )
 from optuna_nas.spaces import chain_cnn, nas_bench_201
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:(currentThread|getName):DeprecationWarning:keras_tuner",
-    # scikit-learn, of Keras Tuner's Gaussian process on two or three trials.
-    "ignore::sklearn.exceptions.ConvergenceWarning",
-)
+pytestmark = [
+    pytest.mark.usefixtures("quick_collections", "eager"),
+    pytest.mark.filterwarnings(
+        "ignore:(currentThread|getName):DeprecationWarning:keras_tuner",
+        # scikit-learn, of Keras Tuner's Gaussian process on two or three trials.
+        "ignore::sklearn.exceptions.ConvergenceWarning",
+    ),
+]
 
 RNG = np.random.default_rng(0)
 
@@ -45,26 +46,6 @@ RNG = np.random.default_rng(0)
 def without_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keras Tuner asks for tensorboard, which TensorFlow no longer brings, in every trial."""
     monkeypatch.setattr(keras_tuner.Tuner, "_configure_tensorboard_dir", lambda *_args: None)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_collections() -> Iterator[None]:
-    """Keras Tuner collects garbage before each model: spare it all that is there already."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.fixture(autouse=True)
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tracing takes longer than the training of networks this small."""
-    compile_model = keras.Model.compile
-
-    def compile_eagerly(self: Any, *args: Any, **kwargs: Any) -> None:
-        compile_model(self, *args, **{**kwargs, "run_eagerly": True})
-
-    monkeypatch.setattr(keras.Model, "compile", compile_eagerly)
 
 
 def nested() -> SearchSpace:
@@ -114,9 +95,12 @@ def search(tuner: Any, space: SearchSpace) -> list[Any]:
     return list(tuner.oracle.trials.values())
 
 
-@pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("kind", TUNERS)
-def test_searches(name: str, kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    # Every kind of decision and of condition under each tuner, and each space.
+    [*((kind, "nested") for kind in TUNERS), ("grid", "chain"), ("random", "cell")],
+)
+def test_searches(kind: str, name: str, tmp_path: Path) -> None:
     space = SPACES[name]()
     hypermodel = NASHyperModel(space)
     tuner_class, options = TUNERS[kind]

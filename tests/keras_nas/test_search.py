@@ -90,7 +90,7 @@ def test_from_data_to_a_proved_model_and_on(tmp_path: Path) -> None:
     again = search(settings)
     assert len(again.study.trials) == 3
     assert {f.trial.number: f.delivery for f in again.finalists} == before
-    more = search(SearchSettings(**{**settings.to_dict(), "trials": 4}))
+    more = search(SearchSettings(**{**settings.to_dict(), "trials": 4, "jobs": 1}))
     assert len(finished(more.study)) == 4
     assert not more.interrupted
 

@@ -264,9 +264,10 @@ def test_child_is_replaced_when_large() -> None:
         assert worker.run(pid) != worker.run(pid)
 
 
-def test_threads_are_set() -> None:
-    with Worker(threads=1) as worker:
-        assert worker.run(lambda _channel: os.environ["OMP_NUM_THREADS"]) == "1"
+def test_threads_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")  # of the tests, which would be kept
+    with Worker(threads=3) as worker:
+        assert worker.run(lambda _channel: os.environ["OMP_NUM_THREADS"]) == "3"
 
 
 def test_close_ends_the_child() -> None:

