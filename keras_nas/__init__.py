@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from keras_nas.objective import NASObjective
     from keras_nas.oracle import OptunaOracle
     from keras_nas.projects import study_from_project
+    from keras_nas.supernet import Supernet
     from keras_nas.training import TrainingResult, evaluate, predict, train
     from keras_nas.tuner import OptunaTuner
 
@@ -30,6 +31,7 @@ _HOMES = {
     "NASObjective": "keras_nas.objective",
     "OptunaOracle": "keras_nas.oracle",
     "OptunaTuner": "keras_nas.tuner",
+    "Supernet": "keras_nas.supernet",
     "TrainingResult": "keras_nas.training",
     "build_model": "keras_nas.build",
     "evaluate": "keras_nas.training",
@@ -48,6 +50,7 @@ __all__ = [
     "NASObjective",
     "OptunaOracle",
     "OptunaTuner",
+    "Supernet",
     "TrainingResult",
     "build_model",
     "evaluate",

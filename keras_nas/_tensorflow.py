@@ -33,7 +33,7 @@ def configure_threads(threads: int) -> None:
 
 
 @contextmanager
-def _quick_compilation() -> Iterator[None]:
+def quick_compilation() -> Iterator[None]:
     """Grappler off for the functions called inside; on a GPU its layouts are worth their price."""
     global _quick_users, _was_disabled
     if tf.config.list_physical_devices("GPU"):
@@ -119,7 +119,7 @@ class TensorFlowRunner(Runner):
             correct = tf.reduce_sum(tf.cast(tf.argmax(logits, -1) == known, tf.float32))
             return totals + tf.stack([loss * batch_size, correct])
 
-        with _quick_compilation():
+        with quick_compilation():
             self._step = tf.function(step, autograph=False).get_concrete_function(
                 tf.TensorSpec((None, *self._shape), tf.float32),
                 tf.TensorSpec((None, self._classes), tf.float32)
@@ -134,7 +134,7 @@ class TensorFlowRunner(Runner):
         """Train on the rows of ``batches``; mean loss and accuracy on the way."""
         rates = self._rates[self._steps_done :]
         totals = tf.zeros(2)
-        with _quick_compilation():
+        with quick_compilation():
             pairs = zip(batches, rates[: len(batches)], strict=True)
             for number, (chosen, row) in enumerate(pairs, start=1):
                 totals = self._step(x, y, tf.constant(chosen), tf.constant(row), totals)
@@ -173,7 +173,7 @@ class TensorFlowRunner(Runner):
 
             self._scorer = self._compiled(score, tf.TensorSpec((None,), tf.int64))
         totals = np.zeros(2)
-        with _quick_compilation():
+        with quick_compilation():
             for first, last in _slices(len(x), batch_size):
                 totals += self._scorer(x, y, first, last).numpy()
         loss, accuracy = totals / len(x)
@@ -189,7 +189,7 @@ class TensorFlowRunner(Runner):
 
             self._predictor = self._compiled(predict)
         held = tf.constant(np.asarray(x, np.float32))
-        with _quick_compilation():
+        with quick_compilation():
             parts = [
                 self._predictor(held, first, last).numpy()
                 for first, last in _slices(len(x), batch_size)
@@ -198,7 +198,7 @@ class TensorFlowRunner(Runner):
 
     def _compiled(self, function: Any, *further: Any) -> Any:
         position = tf.TensorSpec((), tf.int32)
-        with _quick_compilation():
+        with quick_compilation():
             return tf.function(function, autograph=False).get_concrete_function(
                 tf.TensorSpec((None, *self._shape), tf.float32), *further, position, position
             )

@@ -54,6 +54,15 @@ def forward_of(model: Any) -> Forward:
     return call
 
 
+def direct_call(layer: Any, op: str, attributes: Mapping[str, Any], inputs: Sequence[Any]) -> Any:
+    """A layer's output without Keras's machinery; None where there is no rule for it.
+
+    Batch normalisation has none: what it computes depends on what its statistics are.
+    """
+    rule = None if op == "batch_normalization" else _RULES.get(op)
+    return rule(layer, inputs, attributes, None) if rule else None
+
+
 def _direct(model: Any, graph: ArchitectureGraph) -> Forward:
     def call(inputs: Any, floor: Any) -> tuple[Any, list[Any]]:
         values: dict[str, Any] = {graph.layers[0].name: inputs}

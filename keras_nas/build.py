@@ -41,7 +41,7 @@ def build_model(graph: ArchitectureGraph, *, seed: int | None = None, name: str 
     """
     tensors: dict[str, Any] = {}
     layers: list[Any] = []
-    with _seeded(seed):
+    with seeded(seed):
         for spec in _needed(graph):
             if spec.op == "input":
                 dtype = "int32" if graph.reads_tokens else None
@@ -107,7 +107,7 @@ def _same_shape(found: tuple[int | None, ...], expected: Shape) -> bool:
 
 
 @contextmanager
-def _seeded(seed: int | None) -> Iterator[None]:
+def seeded(seed: int | None) -> Iterator[None]:
     """Make what Keras draws from Python's generator depend on ``seed``, and leave that as it was.
 
     Keras takes the seed of every initialiser and dropout without one from `random`.
