@@ -7,6 +7,7 @@ from collections.abc import Callable
 from keras_nas.supernet.policies import (
     BinaryGatesPolicy,
     DirichletPolicy,
+    EvenPolicy,
     FairPolicy,
     GumbelPolicy,
     PathPolicy,
@@ -17,6 +18,7 @@ from keras_nas.supernet.policies import (
 from optuna_nas.errors import SupernetError
 
 POLICIES: dict[str, Callable[[], PathPolicy]] = {
+    "even": EvenPolicy,
     "softmax": SoftmaxPolicy,
     "gumbel": GumbelPolicy,
     "binary_gates": BinaryGatesPolicy,

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_nas.supernet.adam import Arrays
-from keras_nas.supernet.checkpoint import write_whole
 from keras_nas.supernet.examples import Examples, features_of
 from keras_nas.supernet.expected_cost import CostTerm, ExpectedCost
 from keras_nas.supernet.extraction import calibrated, extracted, score
@@ -34,15 +33,18 @@ class Supernet(SupernetTraining):
 
     Args:
         space: The space.
-        policy: How paths are chosen while weights are trained: "softmax" (DARTS), "gumbel" (GDAS),
-            "binary_gates" (ProxylessNAS), "dirichlet" (DrNAS), "sigmoid" (FairDARTS), "uniform"
-            (SPOS), "fair" (FairNAS), or a `PathPolicy`.
+        policy: How paths are chosen while weights are trained. "even": all at once and alike; when
+            that is done, those are selected that the supernet can least do without (DARTS-PT).
+            With alphas, which the architecture is read from: "softmax" (DARTS), "gumbel" (GDAS),
+            "binary_gates" (ProxylessNAS), "dirichlet" (DrNAS), "sigmoid" (FairDARTS). One path at a
+            time, to `evaluate` architectures with: "uniform" (SPOS), "fair" (FairNAS). Or a
+            `PathPolicy`.
         order: 1 or 2: of the gradient of the alphas.
         affine: Whether batch normalisation inside cells and mixtures has a scale and an offset.
         partial: Give operations of cells one in so many channels, the others pass by (PC-DARTS: 4).
             Such a supernet finds architectures, but its layers are narrower than theirs, so it can
             neither evaluate nor extract one.
-        regularization: Losses on the alphas.
+        regularization: Losses on the alphas; beta-DARTS's where left out.
         cost: The expected cost of an architecture and the loss made of it, to be kept low too.
         auxiliary_skip: "linear" or "cosine": a further skip beside each mixture, which fades so
             (DARTS-).
@@ -61,7 +63,7 @@ class Supernet(SupernetTraining):
         self,
         space: SearchSpace,
         *,
-        policy: str | PathPolicy = "softmax",
+        policy: str | PathPolicy = "even",
         order: int = 1,
         affine: bool = False,
         partial: int = 1,
@@ -85,6 +87,19 @@ class Supernet(SupernetTraining):
             raise SupernetError(f"partial must be 1 or more, got {partial!r}.", partial)
         self._partial = partial
         graph, chosen = SuperGraph.of(space, partial=partial), policy_of(policy)
+        if not chosen.learns:
+            for name, given in (
+                ("order", order != 1),
+                ("regularization", regularization is not None),
+                ("cost", cost is not None),
+                ("eigenvalue_every", eigenvalue_every is not None),
+            ):
+                if given:
+                    raise SupernetError(
+                        f"{name} is about alphas, which the policy {policy!r} does without; take "
+                        "policy='softmax' or another one that learns.",
+                        policy,
+                    )
         losses = (BetaDecay(),) if regularization is None else tuple(regularization)
         rng = np.random.default_rng(seed)
         super().__init__(
@@ -124,29 +139,6 @@ class Supernet(SupernetTraining):
             InfeasibleSpaceError: Of the most probable ones none is feasible.
         """
         return self._findings.genotype(self._record)
-
-    def select_by_perturbation(
-        self, *, tune_epochs: int = 1, learning_rate: float = 0.0025
-    ) -> Genotype:
-        """Choose the alternatives that the supernet can least do without, instead (DARTS-PT).
-
-        Wang et al. 2021, algorithm 1. It trains the weights on, and `genotype` and `logits` follow
-        it afterwards.
-
-        Args:
-            tune_epochs: Epochs of training after each decision; the paper's 5 for its larger sets.
-            learning_rate: Then.
-        """
-        search = self._prepared()
-        self._record.selected = self._findings.select(
-            self._record,
-            search.accuracy,
-            lambda gates: search.tune(gates, tune_epochs, learning_rate),
-            search.rng,
-        )
-        if self._file is not None:
-            write_whole(self._file, self.checkpoint())
-        return self.genotype()
 
     def status(self) -> dict[str, float | str | bool]:
         """Figures of the last epoch, with "epoch", and "alarm": why the search has collapsed."""

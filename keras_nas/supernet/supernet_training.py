@@ -29,6 +29,7 @@ from keras_nas.supernet.state import (
 )
 from keras_nas.supernet.steps import Descent
 from optuna_nas.errors import SupernetError
+from optuna_nas.space import Genotype
 
 _logger = logging.getLogger("keras_nas")
 OnEpochEnd = Callable[[int, Mapping[str, Any]], "bool | None"]
@@ -102,14 +103,15 @@ class SupernetTraining:
 
         Without a checkpoint, alphas and history begin anew, with the weights as they are.
 
-        Give training examples only, never those of a test. A policy without alphas trains weights
-        on all of ``x``.
+        Give training examples only, never those of a test. A policy of single paths without alphas
+        trains weights on all of ``x``.
 
         Args:
             x: Features, (examples, ...).
             y: Classes, (examples,).
-            validation_data: Examples of the alphas; without them a part of ``x`` is split off.
-            validation_split: The share of it.
+            validation_data: Examples of the alphas, or to select by; without them a part of ``x``
+                is split off.
+            validation_split: The share of that part.
             epochs: Passes over the examples of the weights.
             batch_size: Examples a step, of the weights and of the alphas.
             learning_rate: Of the weights, by gradient descent with momentum.
@@ -177,7 +179,7 @@ class SupernetTraining:
         share: float,
         restored: Checkpoint | None,
     ) -> tuple[Examples, Examples | None]:
-        if not self.policy.learns:
+        if not (self.policy.learns or self.policy.selects):
             return examples, None
         if validation_data is not None:
             return examples, Examples.of(*validation_data, self.graph, "validation_data")
@@ -229,7 +231,7 @@ class SupernetTraining:
         return self.history
 
     def advance(self) -> bool:
-        """Train for an epoch; True while there is more to do.
+        """Train for an epoch, and after the last select if need be; True while there is more.
 
         Raises:
             SupernetError: `prepare` was not called, or the loss is no finite number any more.
@@ -237,6 +239,13 @@ class SupernetTraining:
         search = self._prepared()
         if not self._more():
             return False
+        if search.epochs_done < search.schedule.epochs:
+            self._train_epoch(search)
+        if search.epochs_done == search.schedule.epochs and self._selection_is_due():
+            self.select_by_perturbation()
+        return self._more()
+
+    def _train_epoch(self, search: BilevelSearch) -> None:
         metrics: dict[str, Any] = dict(search.epoch())
         epoch, record = search.epochs_done, self._record
         self._check_finite(metrics, epoch)
@@ -250,9 +259,35 @@ class SupernetTraining:
             _logger.warning("Epoch %d of the supernet: %s.", epoch, health.reason)
         record.history.append({"epoch": epoch, **metrics, **health.as_dict()})
         self._stopped = record.chosen is not None
+        self._save()
+
+    def select_by_perturbation(
+        self, *, tune_epochs: int = 1, learning_rate: float = 0.0025
+    ) -> Genotype:
+        """Choose the alternatives that the supernet can least do without (DARTS-PT).
+
+        Wang et al. 2021, algorithm 1. It trains the weights on, and `genotype` and `logits` follow
+        it afterwards. The policy "even" does so by itself at the end of its training.
+
+        Args:
+            tune_epochs: Epochs of training after each decision; the paper's 5 for its larger sets.
+            learning_rate: Then.
+        """
+        search = self._prepared()
+        self._record.selected = self._findings.select(
+            self._record,
+            search.accuracy,
+            lambda gates: search.tune(gates, tune_epochs, learning_rate),
+            search.rng,
+        )
+        if self._record.history:
+            self._record.history[-1] |= self._findings.health(self._record).as_dict()
+        self._save()
+        return self._findings.genotype(self._record)
+
+    def _save(self) -> None:
         if self._file is not None:
             write_whole(self._file, self.checkpoint())
-        return self._more()
 
     def _check_finite(self, metrics: Mapping[str, Any], epoch: int) -> None:
         for name in ("loss", "val_loss"):
@@ -280,7 +315,11 @@ class SupernetTraining:
 
     def _more(self) -> bool:
         search = self._prepared()
-        return not self._stopped and search.epochs_done < search.schedule.epochs
+        trained = search.epochs_done >= search.schedule.epochs
+        return not self._stopped and (not trained or self._selection_is_due())
+
+    def _selection_is_due(self) -> bool:
+        return self.policy.selects and self._record.selected is None
 
     # --- checkpoints --------------------------------------------------------------------------
 

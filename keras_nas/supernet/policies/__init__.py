@@ -2,6 +2,7 @@
 
 from keras_nas.supernet.policies.binary_gates import BinaryGatesPolicy
 from keras_nas.supernet.policies.dirichlet import DirichletPolicy
+from keras_nas.supernet.policies.even import EvenPolicy
 from keras_nas.supernet.policies.fair import FairPolicy
 from keras_nas.supernet.policies.given import GivenPolicy
 from keras_nas.supernet.policies.gumbel import GumbelPolicy
@@ -14,6 +15,7 @@ __all__ = [
     "Alphas",
     "BinaryGatesPolicy",
     "DirichletPolicy",
+    "EvenPolicy",
     "FairPolicy",
     "GivenPolicy",
     "GumbelPolicy",

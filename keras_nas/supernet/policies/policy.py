@@ -47,6 +47,8 @@ class PathPolicy(ABC):
     """Whether weights are trained on one path at a time, not on a mixture of all."""
     learns: ClassVar[bool]
     """Whether there are alphas."""
+    selects: ClassVar[bool] = False
+    """Whether the architecture is selected by perturbation, once the weights are trained."""
 
     def initial_alphas(
         self, alternatives: Mapping[str, Alternatives], rng: np.random.Generator

@@ -12,7 +12,7 @@ import pytest
 
 from keras_nas import Supernet, register_block
 from keras_nas.supernet import GivenPolicy, SoftmaxPolicy
-from optuna_nas import SearchSpace
+from optuna_nas import Genotype, SearchSpace
 from optuna_nas.errors import DataError, GenotypeError, SupernetError
 from optuna_nas.space import Choice, Float, conv, global_average_pooling, layer
 from optuna_nas.space.layers import batch_normalization
@@ -25,7 +25,7 @@ QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 6, "progress": False}
 @pytest.fixture(scope="module")
 def fitted() -> Supernet:
     """Trained on every kind of decision."""
-    supernet = Supernet(SPACE, seed=0)
+    supernet = Supernet(SPACE, policy="softmax", seed=0)
     supernet.fit(X, Y, **QUICK)
     return supernet
 
@@ -43,7 +43,7 @@ def same(a: Supernet, b: Supernet) -> bool:
 
 
 def test_weights_and_alphas_learn() -> None:
-    supernet = Supernet(CHOICE, seed=0)
+    supernet = Supernet(CHOICE, policy="softmax", seed=0)
     before = state(supernet)
     history = supernet.fit(X, Y, epochs=12, batch_size=6, learning_rate=0.1, progress=False)
     assert [figures["epoch"] for figures in history] == list(range(1, 13))
@@ -57,7 +57,7 @@ def test_weights_and_alphas_learn() -> None:
 
 def test_alphas_come_to_what_helps() -> None:
     # Images differ in their means, which nothing but a zero takes away.
-    supernet = Supernet(CHOICE, seed=0, regularization=())
+    supernet = Supernet(CHOICE, policy="softmax", seed=0, regularization=())
     supernet.fit(
         X, Y, epochs=10, batch_size=6, learning_rate=0.1, alpha_learning_rate=0.1, progress=False
     )
@@ -67,7 +67,7 @@ def test_alphas_come_to_what_helps() -> None:
 
 
 def test_the_seed_decides_everything() -> None:
-    runs = [Supernet(CHOICE, seed=seed) for seed in (0, 0, 1)]
+    runs = [Supernet(CHOICE, policy="softmax", seed=seed) for seed in (0, 0, 1)]
     for run in runs:
         run.fit(X, Y, **QUICK)
     assert same(runs[0], runs[1])
@@ -94,14 +94,18 @@ def test_policies_without_alphas_train_on_all_examples(policy: str) -> None:
 def test_only_the_given_path_learns() -> None:
     policy = GivenPolicy(lambda rng: {"edge": "conv"})
     other = GivenPolicy(lambda rng: {"edge": "skip"})
-    place = next(p for p in Supernet(CHOICE, seed=0).network.layers if "conv" in p and "edge" in p)
+    place = next(
+        p
+        for p in Supernet(CHOICE, policy="softmax", seed=0).network.layers
+        if "conv" in p and "edge" in p
+    )
 
     def kernel(policy: Any) -> np.ndarray:
         supernet = Supernet(CHOICE, policy=policy, seed=0)
         supernet.fit(X, Y, **QUICK, weight_decay=0.0)
         return array(supernet.network.layers[place].weights[0])
 
-    start = array(Supernet(CHOICE, seed=0).network.layers[place].weights[0])
+    start = array(Supernet(CHOICE, policy="softmax", seed=0).network.layers[place].weights[0])
     assert not np.array_equal(kernel(policy), start)
     assert np.array_equal(kernel(other), start)
 
@@ -118,14 +122,14 @@ def test_only_the_given_path_learns() -> None:
     ids=str,
 )
 def test_methods_run_and_find_an_architecture(options: dict[str, Any]) -> None:
-    supernet = Supernet(CHOICE, seed=0, **options)
+    supernet = Supernet(CHOICE, seed=0, **{"policy": "softmax", **options})
     history = supernet.fit(X, Y, **QUICK)
     assert np.isfinite(history[-1]["loss"])
     assert supernet.space.feasible(supernet.genotype())
 
 
 def test_a_second_training_begins_with_the_weights_of_the_first() -> None:
-    supernet = Supernet(CHOICE, seed=0)
+    supernet = Supernet(CHOICE, policy="softmax", seed=0)
     first = supernet.fit(X, Y, **QUICK, learning_rate=0.1)
     weights = state(supernet)[0]
     supernet.prepare(X, Y, epochs=1)
@@ -137,7 +141,7 @@ def test_a_second_training_begins_with_the_weights_of_the_first() -> None:
 
 
 def test_the_callback_ends_training() -> None:
-    supernet = Supernet(CHOICE, seed=0)
+    supernet = Supernet(CHOICE, policy="softmax", seed=0)
     assert len(supernet.fit(X, Y, **QUICK, on_epoch_end=lambda epoch, figures: True)) == 1
 
 
@@ -146,13 +150,13 @@ def test_perturbation_selects_and_is_remembered() -> None:
     supernet.fit(X, Y, epochs=8, batch_size=6, learning_rate=0.1, progress=False)
     genotype = supernet.select_by_perturbation()
     assert genotype == supernet.genotype()
-    copy = Supernet(CHOICE, seed=1)
+    copy = Supernet(CHOICE, policy="softmax", seed=1)
     copy.restore(supernet.checkpoint())
     assert copy.genotype() == genotype
 
 
 def test_eigenvalues_are_measured() -> None:
-    supernet = Supernet(CHOICE, seed=0, eigenvalue_every=2)
+    supernet = Supernet(CHOICE, policy="softmax", seed=0, eigenvalue_every=2)
     history = supernet.fit(X, Y, **QUICK)
     assert "eigenvalue" not in history[0]
     assert np.isfinite(history[1]["eigenvalue"])
@@ -162,7 +166,7 @@ def test_eigenvalues_are_measured() -> None:
 
 
 def test_it_is_a_gradient_source() -> None:
-    supernet = Supernet(SPACE, seed=0)
+    supernet = Supernet(SPACE, policy="softmax", seed=0)
     assert supernet.status() == {"epoch": 0, "alarm": ""}
     supernet.prepare(X, Y, epochs=2, batch_size=6)
     assert supernet.advance()
@@ -178,13 +182,13 @@ def test_it_is_a_gradient_source() -> None:
 
 
 def test_training_goes_on_from_a_checkpoint_as_if_never_interrupted(tmp_path: Path) -> None:
-    whole = Supernet(SPACE, seed=0)
+    whole = Supernet(SPACE, policy="softmax", seed=0)
     whole.fit(X, Y, **QUICK)
     file = tmp_path / "folder" / "supernet.npz"
-    first = Supernet(SPACE, seed=0)
+    first = Supernet(SPACE, policy="softmax", seed=0)
     first.fit(X, Y, **QUICK, checkpoint=file, on_epoch_end=lambda epoch, figures: True)
     assert not same(first, whole)
-    second = Supernet(SPACE, seed=5)
+    second = Supernet(SPACE, policy="softmax", seed=5)
     history = second.fit(X, Y, **QUICK, checkpoint=file)
     assert same(second, whole)
     assert history == whole.history
@@ -202,7 +206,7 @@ x, y = examples(24)
 def end(epoch, figures):
     if epoch == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-Supernet(CHOICE, seed=0).fit(
+Supernet(CHOICE, policy="softmax", seed=0).fit(
     x, y, epochs=3, batch_size=6, progress=False, checkpoint=sys.argv[1], on_epoch_end=end
 )
 """
@@ -214,7 +218,7 @@ def test_training_goes_on_after_it_was_killed(tmp_path: Path) -> None:
     file = tmp_path / "supernet.npz"
     process = subprocess.run([sys.executable, "-c", KILLED, str(file)], check=False)
     assert process.returncode == -signal.SIGKILL
-    resumed, whole = Supernet(CHOICE), Supernet(CHOICE, seed=0)
+    resumed, whole = Supernet(CHOICE, policy="softmax"), Supernet(CHOICE, policy="softmax", seed=0)
     resumed.fit(X, Y, epochs=3, batch_size=6, progress=False, checkpoint=file)
     whole.fit(X, Y, epochs=3, batch_size=6, progress=False)
     for a, b in zip(state(resumed), state(whole), strict=True):
@@ -222,7 +226,7 @@ def test_training_goes_on_after_it_was_killed(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_gives_weights_without_examples(fitted: Supernet) -> None:
-    copy = Supernet(SPACE, seed=9)
+    copy = Supernet(SPACE, policy="softmax", seed=9)
     copy.restore(fitted.checkpoint())
     assert same(copy, fitted)
     genotype = fitted.genotype()
@@ -233,15 +237,15 @@ def test_a_checkpoint_gives_weights_without_examples(fitted: Supernet) -> None:
 
 def test_checkpoints_of_something_else_are_refused(fitted: Supernet, tmp_path: Path) -> None:
     with pytest.raises(SupernetError, match="no checkpoint"):
-        Supernet(CHOICE).restore(b"nothing")
+        Supernet(CHOICE, policy="softmax").restore(b"nothing")
     with pytest.raises(SupernetError, match="another supernet"):
-        Supernet(CHOICE).restore(fitted.checkpoint())
+        Supernet(CHOICE, policy="softmax").restore(fitted.checkpoint())
     with pytest.raises(SupernetError, match="affine"):
-        Supernet(SPACE, affine=True).restore(fitted.checkpoint())
+        Supernet(SPACE, policy="softmax", affine=True).restore(fitted.checkpoint())
     file = tmp_path / "supernet.npz"
     file.write_bytes(fitted.checkpoint())
     with pytest.raises(SupernetError, match="same data"):
-        Supernet(SPACE).prepare(*examples(8), checkpoint=file)
+        Supernet(SPACE, policy="softmax").prepare(*examples(8), checkpoint=file)
 
 
 # --- single architectures ---------------------------------------------------------------------
@@ -260,7 +264,7 @@ def test_an_extracted_model_computes_the_path_of_the_supernet(fitted: Supernet, 
 
 
 def test_affine_scales_are_carried_over() -> None:
-    supernet = Supernet(SPACE, affine=True, seed=0)
+    supernet = Supernet(SPACE, policy="softmax", affine=True, seed=0)
     supernet.fit(X, Y, **QUICK)
     genotype = supernet.genotype()
     model = supernet.extract(genotype)
@@ -309,7 +313,7 @@ def test_a_block_of_the_users_own_takes_part() -> None:
             global_average_pooling(),
         ],
     )
-    supernet = Supernet(space, seed=0)
+    supernet = Supernet(space, policy="softmax", seed=0)
     supernet.fit(X, Y, **QUICK)
     genotype = space.genotype({"op": "own"})
     loss, _ = supernet.evaluate(genotype, X, Y, calibration=X)
@@ -323,7 +327,7 @@ def test_a_block_of_the_users_own_takes_part() -> None:
 
 def test_a_loss_that_is_no_number_names_the_epoch_and_keeps_the_checkpoint(tmp_path: Path) -> None:
     file = tmp_path / "supernet.npz"
-    supernet = Supernet(CHOICE, seed=0)
+    supernet = Supernet(CHOICE, policy="softmax", seed=0)
     supernet.prepare(X, Y, epochs=3, batch_size=6, checkpoint=file)
     supernet.advance()
     kept = file.read_bytes()
@@ -338,7 +342,7 @@ def test_a_loss_that_is_no_number_names_the_epoch_and_keeps_the_checkpoint(tmp_p
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.01, 0.99, -1])
 def test_an_empty_split_is_refused(share: float) -> None:
     with pytest.raises(SupernetError, match="validation_split"):
-        Supernet(CHOICE).prepare(X, Y, validation_split=share)
+        Supernet(CHOICE, policy="softmax").prepare(X, Y, validation_split=share)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +358,7 @@ def test_an_empty_split_is_refused(share: float) -> None:
 )
 def test_examples_that_do_not_fit_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        Supernet(CHOICE).prepare(**{"x": X, "y": Y, **arguments})
+        Supernet(CHOICE, policy="softmax").prepare(**{"x": X, "y": Y, **arguments})
 
 
 @pytest.mark.parametrize(
@@ -362,7 +366,46 @@ def test_examples_that_do_not_fit_are_refused(arguments: dict[str, Any], message
 )
 def test_numbers_out_of_range_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(SupernetError, match=next(iter(arguments))):
-        Supernet(CHOICE).prepare(X, Y, **arguments)
+        Supernet(CHOICE, policy="softmax").prepare(X, Y, **arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"order": 2}, {"regularization": ()}, {"cost": (None, None)}, {"eigenvalue_every": 1}],
+)
+@pytest.mark.parametrize("policy", ["even", "uniform"])
+def test_what_is_about_alphas_needs_some(policy: str, arguments: dict[str, Any]) -> None:
+    with pytest.raises(SupernetError, match=rf"{next(iter(arguments))} is about alphas"):
+        Supernet(CHOICE, policy=policy, **arguments)
+
+
+def test_by_default_nothing_is_learned_and_the_architecture_is_selected(tmp_path: Path) -> None:
+    file = tmp_path / "supernet.npz"
+    supernet = Supernet(CHOICE, seed=0)
+    supernet.prepare(X, Y, epochs=2, checkpoint=file)
+    assert supernet.advance()
+    with pytest.raises(SupernetError, match="select_by_perturbation"):
+        supernet.genotype()
+    assert not supernet.advance()
+    assert not supernet.alphas
+    assert CHOICE.feasible(supernet.genotype())
+    again = Supernet(CHOICE, seed=1)
+    again.restore(file.read_bytes())
+    assert again.genotype() == supernet.genotype()
+
+
+def test_a_selection_that_was_interrupted_is_made_up_for(tmp_path: Path) -> None:
+    class Interrupted(Supernet):
+        def select_by_perturbation(self, **_options: Any) -> Genotype:
+            raise KeyboardInterrupt
+
+    file = tmp_path / "supernet.npz"
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted(CHOICE, seed=0).fit(X, Y, epochs=1, checkpoint=file, progress=False)
+    supernet = Supernet(CHOICE, seed=0)
+    supernet.fit(X, Y, epochs=1, checkpoint=file, progress=False)
+    assert len(supernet.history) == 1
+    assert CHOICE.feasible(supernet.genotype())
 
 
 @pytest.mark.parametrize(
@@ -374,7 +417,7 @@ def test_arguments_without_meaning_are_refused(arguments: dict[str, Any]) -> Non
 
 
 def test_what_is_not_prepared_says_so() -> None:
-    supernet = Supernet(CHOICE, seed=0)
+    supernet = Supernet(CHOICE, policy="softmax", seed=0)
     for call in (supernet.advance, supernet.checkpoint, supernet.select_by_perturbation):
         with pytest.raises(SupernetError, match="prepare"):
             call()
@@ -392,4 +435,4 @@ def test_decisions_that_cannot_be_shared_are_named() -> None:
         body=[conv(3), layer("dropout", rate=Float("rate", 0.0, 0.5)), global_average_pooling()],
     )
     with pytest.raises(SupernetError, match="'rate' is continuous"):
-        Supernet(space)
+        Supernet(space, policy="softmax")
