@@ -119,7 +119,7 @@ class Findings:
     def select(
         self,
         record: Record,
-        accuracy: Callable[[Gates], float],
+        quality: Callable[[Gates], float],
         tune: Callable[[Gates], None],
         rng: np.random.Generator,
     ) -> dict[str, Value]:
@@ -127,7 +127,7 @@ class Findings:
         return select_by_perturbation(
             self._graph,
             self._policy.mixture(self._graph.decisions, self.alphas(record)),
-            accuracy,
+            quality,
             tune,
             rng,
             exclude=self._exclude,

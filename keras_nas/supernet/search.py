@@ -215,8 +215,12 @@ class BilevelSearch:
 
     # --- measurements -------------------------------------------------------------------------
 
-    def accuracy(self, gates: Gates) -> float:
-        """Of the mixture weighed by gates, by batch statistics, on the alphas' examples."""
+    def quality(self, gates: Gates) -> float:
+        """Minus the loss of the mixture weighed by gates, on the alphas' examples.
+
+        By batch statistics. Not the accuracy, which a few hundred examples give in steps too coarse
+        to tell alternatives apart.
+        """
         held = self.training if self.validation is None else self.validation
         parts = np.array_split(np.arange(len(held)), math.ceil(len(held) / 256))
         flat = self.network.flat(gates)
@@ -224,7 +228,9 @@ class BilevelSearch:
             self.steps.score((held.x[part], held.y[part]), flat, auxiliary=self._auxiliary)
             for part in parts
         ]
-        return float(np.average([a for _, a in scores], weights=[len(part) for part in parts]))
+        return -float(
+            np.average([loss for loss, _ in scores], weights=[len(part) for part in parts])
+        )
 
     def eigenvalue(self) -> float:
         """Dominant eigenvalue of the loss's Hessian in the alphas, on one of their batches."""

@@ -20,7 +20,7 @@ from optuna_nas.supergraph import Gates, Role, SuperGraph
 def select_by_perturbation(
     supergraph: SuperGraph,
     gates: Gates,
-    accuracy: Callable[[Gates], float],
+    quality: Callable[[Gates], float],
     tune: Callable[[Gates], None],
     rng: np.random.Generator,
     *,
@@ -31,7 +31,9 @@ def select_by_perturbation(
     Args:
         supergraph: The networks.
         gates: Of the trained supernet: its softmax, or uniform where it has no alphas.
-        accuracy: The supernet's validation accuracy with given gates, by batch statistics.
+        quality: How well the supernet does on validation examples with given gates, by batch
+            statistics; larger is better. The paper takes the accuracy; minus the loss also tells
+            alternatives apart whose removal costs no example.
         tune: Trains the weights a little further with given gates; called after each decision.
         rng: Draws the order.
         exclude: Roles that are never chosen, as in `value_logits`.
@@ -52,10 +54,10 @@ def select_by_perturbation(
         if len(allowed) == 1:
             values[name] = decision.values[int(allowed[0])]
         elif decision.options is None:
-            without = _accuracies(mixed, name, allowed, accuracy)
+            without = _qualities(mixed, name, allowed, quality)
             values[name] = decision.values[int(allowed[without.argmin()])]
         else:
-            lost = accuracy(mixed) - _accuracies(mixed, name, np.arange(decision.size), accuracy)
+            lost = quality(mixed) - _qualities(mixed, name, np.arange(decision.size), quality)
             values[name] = max(decision.values, key=lambda value: decision.hot(value) @ lost)
         mixed[name] = decision.hot(values[name])
         if len(allowed) > 1:
@@ -65,15 +67,15 @@ def select_by_perturbation(
     return {name: values[name] for name in reached(supergraph, hot)}
 
 
-def _accuracies(
-    gates: Gates, name: str, positions: NDArray[np.intp], accuracy: Callable[[Gates], float]
+def _qualities(
+    gates: Gates, name: str, positions: NDArray[np.intp], quality: Callable[[Gates], float]
 ) -> Array:
-    """Accuracy (positions,) where only the gate of one alternative is closed."""
+    """Quality (positions,) where only the gate of one alternative is closed."""
 
     def closed(position: int) -> float:
         without = gates[name].copy()
         without[position] = 0.0
-        return accuracy({**gates, name: without})
+        return quality({**gates, name: without})
 
     return np.array([closed(position) for position in positions])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,16 @@ class Supernet(SupernetTraining):
         most_skips: int | None = None,
         seed: int | None = None,
     ) -> None:
+        if not isinstance(space, SearchSpace):
+            raise SupernetError(
+                f"space must be a SearchSpace, such as nas_bench_201(), got {space!r}.", space
+            )
+        unknown = set(exclude or ()) - set(get_args(Role))
+        if unknown:
+            raise SupernetError(
+                f"exclude must be some of {', '.join(get_args(Role))}, got {sorted(unknown)}.",
+                exclude,
+            )
         if order not in (1, 2):
             raise SupernetError(f"order must be 1 or 2, got {order!r}.", order)
         if auxiliary_skip not in (None, "linear", "cosine"):

@@ -135,20 +135,27 @@ class SupernetTraining:
             SupernetError: No examples are left for the alphas or for the weights, a number is out
                 of its range, or the checkpoint is of something else.
         """
-        for name, value in (
-            ("epochs", epochs),
-            ("batch_size", batch_size),
-            ("learning_rate", learning_rate),
-            ("alpha_every", alpha_every),
+        for name, count, least in (
+            ("epochs", epochs, 1),
+            ("batch_size", batch_size, 1),
+            ("alpha_start", alpha_start, 0),
+            ("alpha_every", alpha_every, 1),
         ):
-            if not value > 0:
-                raise SupernetError(f"{name} must be above 0, got {value!r}.", value)
+            if isinstance(count, bool) or not isinstance(count, int) or count < least:
+                raise SupernetError(
+                    f"{name} must be an integer of at least {least}, got {count!r}.", count
+                )
+        for name, value in (("learning_rate", learning_rate), ("clip_norm", clip_norm)):
+            if not 0 < value < math.inf:
+                raise SupernetError(f"{name} must be above 0 and finite, got {value!r}.", value)
+        if not 0 <= momentum < 1:
+            raise SupernetError(f"momentum must be from 0 to below 1, got {momentum!r}.", momentum)
         schedule = Schedule(
             epochs,
             batch_size,
             learning_rate,
             final_learning_rate,
-            Descent(momentum, weight_decay, clip_norm),
+            Descent(float(momentum), weight_decay, clip_norm),
             alpha_learning_rate,
             alpha_betas,
             alpha_weight_decay,
@@ -266,8 +273,9 @@ class SupernetTraining:
     ) -> Genotype:
         """Choose the alternatives that the supernet can least do without (DARTS-PT).
 
-        Wang et al. 2021, algorithm 1. It trains the weights on, and `genotype` and `logits` follow
-        it afterwards. The policy "even" does so by itself at the end of its training.
+        Wang et al. 2021, algorithm 1, by the validation loss in place of the accuracy. It trains
+        the weights on, and `genotype` and `logits` follow it afterwards. The policy "even" does so
+        by itself at the end of its training.
 
         Args:
             tune_epochs: Epochs of training after each decision; the paper's 5 for its larger sets.
@@ -276,7 +284,7 @@ class SupernetTraining:
         search = self._prepared()
         self._record.selected = self._findings.select(
             self._record,
-            search.accuracy,
+            search.quality,
             lambda gates: search.tune(gates, tune_epochs, learning_rate),
             search.rng,
         )
@@ -293,7 +301,7 @@ class SupernetTraining:
         for name in ("loss", "val_loss"):
             if name in metrics and not math.isfinite(metrics[name]):
                 kept = (
-                    "give checkpoint=, to have something to go back to"
+                    "begin with a new Supernet, and give checkpoint= to have a state to go back to"
                     if self._file is None
                     else f"{self._file} holds the state before this epoch"
                     if self._file.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optuna_nas.report.drawing import draw_architecture
@@ -13,6 +14,17 @@ from optuna_nas.report.winner import ModelInfo
 
 if TYPE_CHECKING:
     from optuna_nas.report.pruning_figures import plot_calibration, plot_extrapolation
+    from optuna_nas.report.rank_figures import plot_ranks
+    from optuna_nas.report.supernet_figures import plot_alphas, plot_emergence
+
+# Drawn with Plotly, which the rest does without: imported when they are asked for.
+_PLOTS = {
+    "plot_alphas": "supernet_figures",
+    "plot_calibration": "pruning_figures",
+    "plot_emergence": "supernet_figures",
+    "plot_extrapolation": "pruning_figures",
+    "plot_ranks": "rank_figures",
+}
 
 __all__ = [
     "LeaderboardRow",
@@ -21,16 +33,17 @@ __all__ = [
     "draw_space",
     "leaderboard",
     "pareto_front",
+    "plot_alphas",
     "plot_calibration",
+    "plot_emergence",
     "plot_extrapolation",
+    "plot_ranks",
     "write_leaderboard",
     "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in ("plot_calibration", "plot_extrapolation"):
+    if name not in _PLOTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from optuna_nas.report import pruning_figures  # with Plotly, which the rest does without
-
-    return getattr(pruning_figures, name)
+    return getattr(import_module(f"optuna_nas.report.{_PLOTS[name]}"), name)

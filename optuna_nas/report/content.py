@@ -18,6 +18,7 @@ from optuna_nas.report.pictures import pictures_of
 from optuna_nas.report.provenance import flat_facts, provenance_of
 from optuna_nas.report.pruning import PruningCost, pruning_cost_of
 from optuna_nas.report.reading import StudyReading
+from optuna_nas.report.supernet import SupernetHistory, alarm_text, read_supernet
 from optuna_nas.report.text import number, percent, plain, seconds
 from optuna_nas.report.winner import (
     ModelInfo,
@@ -35,6 +36,15 @@ if TYPE_CHECKING:
 ROWS = 100  # rows of the page's table; all are in leaderboard.csv
 REASONS = 20
 NODES = 12
+_SUPERNET = {
+    "accuracy": "training accuracy of the supernet",
+    "val_accuracy": "its validation accuracy",
+    "entropy": "entropy: 1 open, 0 decided",
+    "share_of_skips": "of the choices are skips",
+    "share_of_none": "are none",
+    "eigenvalue": "dominant eigenvalue",
+}
+_SHARES = ("accuracy", "val_accuracy", "share_of_skips", "share_of_none")
 _FATES = {
     "COMPLETE": "completed",
     "PRUNED": "pruned",
@@ -65,7 +75,8 @@ def content_of(
     if winner is not None:
         graph, no_drawing = winning_graph(reading, winner, model, space)
         latency = latency_of(winner, reading, model)
-    figures, sliced = pictures_of(reading, rows, winner, latency)
+    supernet = read_supernet(reading, space)
+    figures, sliced = pictures_of(reading, rows, winner, latency, supernet)
     shown = list(rows[:ROWS])
     if winner is not None and winner not in shown:
         shown.append(winner)
@@ -74,6 +85,8 @@ def content_of(
         sections.insert(1, ("front", "Pareto front"))
     if winner is not None:
         sections.append(("architecture", "Architecture"))
+    if supernet is not None:
+        sections.append(("supernet", "Supernet"))
     sections += [
         (anchor, name)
         for anchor, name, figure in (
@@ -100,6 +113,7 @@ def content_of(
         "columns": [*map(head, (*reading.objectives, *measures)), "×"],
         "rows": [_table_row(reading, row, measures) for row in shown],
         "table_note": _table_note(reading, rows),
+        "supernet": supernet and _supernet(supernet),
         "drawing": draw_architecture(graph) if graph is not None else "",
         "no_drawing": no_drawing,
         "latency_note": _latency_note(latency),
@@ -289,6 +303,17 @@ def _pruning_facts(reading: StudyReading, cost: PruningCost | None) -> list[dict
         lost = measured(reading.objectives[0], cost.regret)
         facts.append(_fact("expected loss by that, at most", lost))
     return facts
+
+
+def _supernet(history: SupernetHistory) -> dict[str, Any]:
+    last = history.status[-1]
+    facts = [_fact("epochs", f"{history.epochs[-1]:,}")]
+    facts += [
+        _fact(name, measured("accuracy", last[key]) if key in _SHARES else number(last[key]))
+        for key, name in _SUPERNET.items()
+        if isinstance(last.get(key), float)
+    ]
+    return {"alarm": alarm_text(history), "facts": facts, "drawn": bool(history.values)}
 
 
 def _shares(cost: SearchCost) -> list[dict[str, Any]]:

@@ -17,7 +17,10 @@ from optuna_nas.report.importance import decision_importances, slice_figure
 from optuna_nas.report.leaderboard import LeaderboardRow
 from optuna_nas.report.measures import label
 from optuna_nas.report.pruning_figures import pruning_figure
+from optuna_nas.report.rank_figures import drawn_ranks_figure
 from optuna_nas.report.reading import StudyReading
+from optuna_nas.report.supernet import SupernetHistory
+from optuna_nas.report.supernet_figures import alphas_figure, emergence_figure
 from optuna_nas.report.trial_figures import history_figure, pareto_figure
 
 CURVES = 8
@@ -29,15 +32,20 @@ def pictures_of(
     rows: Sequence[LeaderboardRow],
     winner: LeaderboardRow | None,
     latency: Mapping[str, Any],
+    supernet: SupernetHistory | None,
 ) -> tuple[dict[str, go.Figure | None], int]:
     """Figures by name, None where there is nothing to draw, and the number of decisions sliced."""
     importances = decision_importances(reading)
     main = importances.get(reading.objectives[0], {})
     decisions = [name for name, share in main.items() if share > 0][:SLICES]
+    learned = supernet if supernet is not None and supernet.values else None
     return {
         "pareto": pareto_figure(reading, None if winner is None else winner.trial),
         "history": history_figure(reading),
         "pruning": pruning_figure(reading),
+        "emergence": None if learned is None else emergence_figure(learned),
+        "alphas": None if learned is None else alphas_figure(learned),
+        "ranks": None if supernet is None else drawn_ranks_figure(reading),
         "curves": curves_figure(_curves(reading, rows, winner)),
         "operations": bars_figure({"ms": by_kind(latency)}, axis="milliseconds", unit=" ms"),
         "importances": bars_figure(importances, axis="share of the importance"),

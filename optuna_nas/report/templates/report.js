@@ -15,7 +15,8 @@
     Object.keys(layout).forEach(function (key) {
       if (/^[xy]axis\d*$/.test(key)) {
         result[key] = Object.assign({}, layout[key], {
-          gridcolor: grid, linecolor: grid, showgrid: true, automargin: true
+          gridcolor: grid, linecolor: grid, showgrid: layout[key].showgrid !== false,
+          automargin: true
         });
       }
     });

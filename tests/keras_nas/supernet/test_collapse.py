@@ -55,6 +55,13 @@ def test_nothing_but_pools_and_nones() -> None:
     assert "no operation is left" in health(*["none"] * 3, *["avg_pool_3x3"] * 3).reason
 
 
+def test_hardly_anything_but_pools_and_skips() -> None:
+    pools = ["avg_pool_3x3"] * 3
+    found = health(*pools, *["skip_connect"] * 2, "nor_conv_1x1")
+    assert found.reason == "83% of the choices are skips, none or pools"
+    assert not health(*pools, "skip_connect", *["nor_conv_1x1"] * 2).collapsed
+
+
 def test_a_growing_eigenvalue_is_a_collapse() -> None:
     growing = {epoch: 0.1 * 1.2**epoch for epoch in range(15)}
     found = health(*["nor_conv_3x3"] * 6, eigenvalues=growing)

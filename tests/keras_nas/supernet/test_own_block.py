@@ -86,3 +86,10 @@ def test_part_of_the_channels_finds_an_architecture_but_is_none() -> None:
         Supernet(CHOICE, partial=0)
     with pytest.raises(SupernetError, match="does not divide the 4 channels"):
         Supernet(space, partial=3)
+
+
+def test_whole_numbers_will_do_for_rates() -> None:
+    supernet = Supernet(CHOICE, seed=0)
+    rates = {"momentum": 0, "weight_decay": 0, "clip_norm": 5, "learning_rate": 1}
+    (figures,) = supernet.fit(X, Y, epochs=1, batch_size=12, progress=False, **rates)
+    assert np.isfinite(figures["loss"])

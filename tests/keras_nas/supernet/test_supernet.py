@@ -362,7 +362,17 @@ def test_examples_that_do_not_fit_are_refused(arguments: dict[str, Any], message
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1.0}, {"alpha_every": 0}]
+    "arguments",
+    [
+        {"epochs": 0},
+        {"epochs": 1.5},
+        {"batch_size": 0},
+        {"learning_rate": -1.0},
+        {"clip_norm": 0},
+        {"momentum": -0.1},
+        {"alpha_start": -1},
+        {"alpha_every": 0},
+    ],
 )
 def test_numbers_out_of_range_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(SupernetError, match=next(iter(arguments))):
@@ -409,11 +419,18 @@ def test_a_selection_that_was_interrupted_is_made_up_for(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"policy": "nothing"}, {"order": 3}, {"auxiliary_skip": "steep"}]
+    "arguments",
+    [
+        {"policy": "nothing"},
+        {"order": 3},
+        {"auxiliary_skip": "steep"},
+        {"exclude": ["skips"]},
+        {"space": "digits"},
+    ],
 )
 def test_arguments_without_meaning_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(SupernetError, match=next(iter(arguments))):
-        Supernet(CHOICE, **arguments)
+        Supernet(**{"space": CHOICE, **arguments})
 
 
 def test_what_is_not_prepared_says_so() -> None:
