@@ -81,7 +81,7 @@ class TensorFlowSteps(Steps):
             # Not one function for all: it would hold the whole network once for each set.
             self._function("descend", self._descend)(
                 [
-                    parts[0] if len(parts) == 1 else tf.add_n(parts) / len(parts)
+                    parts[0] if len(parts) == 1 else tf.add_n(parts)
                     for parts in zip(*(gradients for _, gradients, _ in results), strict=True)
                 ],
                 tf.constant(rate, tf.float32),

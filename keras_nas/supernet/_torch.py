@@ -28,9 +28,7 @@ class TorchSteps(Steps):
     ) -> Score:
         """One step of the weights."""
         results = [self._gradients(batch, one, hard, auxiliary, weights=True) for one in gates]
-        sums = [
-            sum(parts) / len(results) for parts in zip(*(g for _, g, _ in results), strict=True)
-        ]
+        sums = [sum(parts) for parts in zip(*(g for _, g, _ in results), strict=True)]
         norm = torch.sqrt(sum((gradient**2).sum() for gradient in sums))
         share = torch.clamp(self._descent.clip_norm / norm, max=1.0)
         with torch.no_grad():

@@ -58,7 +58,7 @@ class Steps(ABC):
 
         Args:
             batch: Examples.
-            gates: One vector or more, (sets, gates); the gradients of all are averaged.
+            gates: One vector or more, (sets, gates); the gradients of all are added up.
             rate: Learning rate.
             hard: Whether only the branches with the largest gates run.
             auxiliary: Weight of the further skip connections; None for none.

@@ -80,7 +80,7 @@ class PathPolicy(ABC):
         progress: float,
         rng: np.random.Generator,
     ) -> list[dict[str, Array]]:
-        """Gates of each pass of a step of the weights; gradients are averaged over the passes."""
+        """Gates of each pass of a step of the weights; gradients of the passes are added up."""
         return [self.gates(alternatives, alphas, progress, rng).gates]
 
     @abstractmethod
