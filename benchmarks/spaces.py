@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 import onnx
 from environment import environment, table, write
-from onnx_macs import onnx_macs
 
 from keras_nas import build_model, export_onnx, train
 from keras_nas.export import prove
 from keras_nas.graph_of import graph_of
 from optuna_nas import ArchitectureGraph, SearchSpace, spaces
 from optuna_nas.export import onnx_bytes
+from optuna_nas.profiling.counts import onnx_macs
 from optuna_nas.spaces.mobile_layouts import Layout, Stage
 
 IMAGES: dict[str, Any] = {"input_shape": (8, 8, 1), "classes": 3}

@@ -10,6 +10,7 @@ from optuna_nas.export import slicing as slicing
 from optuna_nas.export._onnx import require_onnx
 from optuna_nas.export.model import onnx_bytes, replace_file, write_onnx
 from optuna_nas.export.preprocessing import Preprocessing
+from optuna_nas.export.quantization import float16_onnx, quantize_onnx
 from optuna_nas.export.rules import Rule, register_rule, supported_operations
 from optuna_nas.export.weights import random_weights, weight_shapes
 from optuna_nas.export.writer import Layout, Writer
@@ -19,7 +20,9 @@ __all__ = [
     "Preprocessing",
     "Rule",
     "Writer",
+    "float16_onnx",
     "onnx_bytes",
+    "quantize_onnx",
     "random_weights",
     "register_rule",
     "replace_file",

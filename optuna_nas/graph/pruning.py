@@ -80,7 +80,7 @@ def pruned_layers(graph: ArchitectureGraph) -> tuple[list[LayerSpec], str]:
             zero.add(layer.name)
         if layer.op == "add":
             inputs = tuple(name for name in inputs if name not in zero) or inputs[:1]
-        candidate = replace(layer, inputs=inputs)
+        candidate = layer if inputs == layer.inputs else replace(layer, inputs=inputs)
         if is_identity(candidate):
             alias[layer.name] = inputs[0]
             continue

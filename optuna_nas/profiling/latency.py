@@ -54,8 +54,15 @@ class LatencyProfile:
         peak_memory_bytes: Growth of the resident memory's high-water mark of a fresh process from
             just before the session is made until it has run: weights as the runtime lays them
             out, activations, the runtime's bookkeeping; neither the interpreter nor the library.
-            None where it was not measured: without ``isolate=True``, or outside Linux.
+            None where it was not measured: without ``isolate=True``, with several models in
+            one process, or outside Linux.
+        energy_mj: Millijoules that the processor's packages drew for one run, other processes
+            and idle draw included (see `optuna_nas.profiling.energy`); None where the machine
+            shows no counters, which the provenance explains under ``energy``.
         operations: Time by node; empty unless asked for.
+        params: Numbers stored as weights; None unless operations were asked for, and without the
+            `onnx` package.
+        macs: Multiply-accumulates of a run; None as for `params`, and where they can't be told.
         provenance: Where, when and how; see `optuna_nas.profiling.environment`.
     """
 
@@ -73,7 +80,10 @@ class LatencyProfile:
     stopped_by: str
     size_bytes: int
     peak_memory_bytes: int | None = None
+    energy_mj: float | None = None
     operations: tuple[OperationTime, ...] = ()
+    params: int | None = None
+    macs: int | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -109,12 +119,7 @@ class LatencyProfile:
 
     def differences(self, other: LatencyProfile) -> dict[str, tuple[Any, Any]]:
         """What of the environment differs: ``{"threads": (1, 2)}``; empty where comparable."""
-        mine, theirs = self.provenance, other.provenance
-        return {
-            key: (mine.get(key), theirs.get(key))
-            for key in _ENVIRONMENT
-            if mine.get(key) != theirs.get(key)
-        }
+        return environment_differences(self.provenance, other.provenance)
 
     def comparable_with(self, other: LatencyProfile) -> bool:
         """Whether both were taken in like environments, so that their times may be compared."""
@@ -126,14 +131,7 @@ class LatencyProfile:
         Raises:
             ProfilingError: They were not; the message says what differs.
         """
-        differences = self.differences(other)
-        if differences:
-            listed = ", ".join(f"{key}: {a!r} and {b!r}" for key, (a, b) in differences.items())
-            raise ProfilingError(
-                f"these latencies can't be compared, they were measured with different {listed}; "
-                "measure both again in one environment (profile_many)",
-                differences,
-            )
+        require_like_environments(self.provenance, other.provenance)
 
     def to_dict(self) -> dict[str, Any]:
         """The profile as plain, JSON-able values."""
@@ -160,3 +158,30 @@ class LatencyProfile:
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ProfilingError(f"this is no stored LatencyProfile: {error}", state) from error
+
+
+def environment_differences(
+    mine: Mapping[str, Any], theirs: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """What differs between the environments of two provenances: ``{"threads": (1, 2)}``."""
+    return {
+        key: (mine.get(key), theirs.get(key))
+        for key in _ENVIRONMENT
+        if mine.get(key) != theirs.get(key)
+    }
+
+
+def require_like_environments(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Checks that two provenances are of like environments.
+
+    Raises:
+        ProfilingError: They are not; the message says what differs.
+    """
+    differences = environment_differences(mine, theirs)
+    if differences:
+        listed = ", ".join(f"{key}: {a!r} and {b!r}" for key, (a, b) in differences.items())
+        raise ProfilingError(
+            f"these latencies can't be compared, they were measured with different {listed}; "
+            "measure both again in one environment (profile_many)",
+            differences,
+        )

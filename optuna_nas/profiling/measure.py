@@ -10,32 +10,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from optuna_nas.errors import ProfilingError
 from optuna_nas.profiling.anchor import ANCHOR_NAME, anchor_bytes
+from optuna_nas.profiling.counts import count
+from optuna_nas.profiling.energy import EnergyMeter, energy_meter
 from optuna_nas.profiling.environment import environment
+from optuna_nas.profiling.estimates import figures, narrow_enough
+from optuna_nas.profiling.failures import Model
+from optuna_nas.profiling.inputs import Shapes
 from optuna_nas.profiling.latency import LatencyProfile
 from optuna_nas.profiling.operations import operation_times
-from optuna_nas.profiling.rounds import (
-    Series,
-    alternate,
-    median_interval,
-    relative_width,
-)
-from optuna_nas.profiling.session import LoadedModel, Model, load_model, require_onnxruntime
+from optuna_nas.profiling.rounds import alternate
+from optuna_nas.profiling.session import LoadedModel, load_model, require_onnxruntime
 
 if TYPE_CHECKING:
     from optuna_nas.export import Preprocessing
     from optuna_nas.graph import ArchitectureGraph
 
 CPU = "CPUExecutionProvider"
-
-UNDISTURBED = 1.03
-"""An anchor slower than its reference by more than this tells of a slow spell of the machine."""
 
 
 def profile_onnx(
@@ -45,6 +42,7 @@ def profile_onnx(
     threads: int = 1,
     provider: str = CPU,
     inputs: Mapping[str, np.ndarray] | None = None,
+    shapes: Shapes | None = None,
     warmup: int = 5,
     budget_seconds: float = 1.0,
     target_ci: float = 0.01,
@@ -61,8 +59,10 @@ def profile_onnx(
         batch: Size given to a free first axis; a fixed one stays as it is.
         threads: Threads inside an operator; operators run one after another.
         provider: ONNX Runtime's execution provider.
-        inputs: Example arrays by input name, for models whose other axes are free or whose values
-            matter; random values where left out.
+        inputs: Example arrays by input name, for models whose values matter; random values
+            where left out.
+        shapes: Shapes by input name, for models whose other axes are free:
+            ``{"image": (1, 3, 224, 224)}``.
         warmup: Untimed runs at least; more until the times are stationary.
         budget_seconds: Time for the rounds; at least five are run.
         target_ci: Stop once half the width of the 95 % interval, of the ratio to the anchor or
@@ -71,7 +71,8 @@ def profile_onnx(
         anchor_reference_ms: The anchor's undisturbed time on this machine, from
             `anchor_reference_ms()` once a study: makes `calibrated_ms` comparable between
             measurements, and keeps a measurement from stopping in a slow spell.
-        operations: Also split the time over the nodes with ONNX Runtime's profiler.
+        operations: Also split the time over the nodes with ONNX Runtime's profiler, and count
+            parameters and multiply-accumulates.
         isolate: Measure in a fresh process: a model that crashes it costs a ProfilingError, and
             peak memory is measured.
         timeout_seconds: With ``isolate``, give up on the process after this long.
@@ -84,6 +85,7 @@ def profile_onnx(
         "threads": threads,
         "provider": provider,
         "inputs": inputs,
+        "shapes": shapes,
         "warmup": warmup,
         "budget_seconds": budget_seconds,
         "target_ci": target_ci,
@@ -91,32 +93,33 @@ def profile_onnx(
         "anchor_reference_ms": anchor_reference_ms,
         "operations": operations,
     }
-    if isolate:
-        from optuna_nas.profiling.isolated import profile_in_child
-
-        return profile_in_child(model, options, timeout_seconds=timeout_seconds)
-    return profile_many([model], **options)[0]
+    (profile,) = profile_many([model], isolate=isolate, timeout_seconds=timeout_seconds, **options)
+    return profile
 
 
 def profile_many(
     models: Sequence[Model],
     *,
-    batch: int = 1,
+    batch: int | Sequence[int] = 1,
     threads: int = 1,
     provider: str = CPU,
     inputs: Mapping[str, np.ndarray] | None = None,
+    shapes: Shapes | None = None,
     warmup: int = 5,
     budget_seconds: float = 1.0,
     target_ci: float = 0.01,
     anchor: bool = True,
     anchor_reference_ms: float | None = None,
     operations: bool = False,
+    isolate: bool = False,
+    timeout_seconds: float = 600.0,
 ) -> list[LatencyProfile]:
     """Measures several models side by side, all taking turns in every round.
 
     The way to settle the order of a few finalists: what disturbs one disturbs all. Arguments as
     for `profile_onnx`; `budget_seconds` is for each model, and rounds go on until the intervals
-    of all of them are narrow.
+    of all of them are narrow. `batch` may be a list, one for each model: the same model at three
+    sizes is ``profile_many([model] * 3, batch=[1, 8, 32])``.
 
     Returns:
         One profile for each model, in order.
@@ -124,16 +127,42 @@ def profile_many(
     Raises:
         ProfilingError: As for `profile_onnx`.
     """
-    _check(batch, threads, warmup, budget_seconds, target_ci, anchor_reference_ms)
+    batches = [batch] * len(models) if isinstance(batch, int) else list(batch)
+    if len(batches) != len(models):
+        raise ProfilingError(
+            f"batch: expected one size, or one for each of {len(models)} models, got {batches}",
+            batch,
+        )
+    _check(batches or [1], threads, warmup, budget_seconds, target_ci, anchor_reference_ms)
     if not models:
         return []
+    loading: dict[str, Any] = {
+        "threads": threads,
+        "provider": provider,
+        "inputs": inputs,
+        "shapes": shapes,
+    }
+    if isolate:
+        from optuna_nas.profiling.isolated import profile_in_child
+
+        options = {
+            **loading,
+            "batch": batches,
+            "warmup": warmup,
+            "budget_seconds": budget_seconds,
+            "target_ci": target_ci,
+            "anchor": anchor,
+            "anchor_reference_ms": anchor_reference_ms,
+            "operations": operations,
+        }
+        return profile_in_child(models, options, timeout_seconds=timeout_seconds)
     start = time.perf_counter()
+    meter = energy_meter()
     where = {
         **environment(),
         "onnxruntime": require_onnxruntime().__version__,
         "provider": provider,
         "threads": threads,
-        "batch": batch,
         "anchor": ANCHOR_NAME if anchor else None,
         "warmup": warmup,
         "budget_seconds": budget_seconds,
@@ -141,8 +170,8 @@ def profile_many(
         "interleaved_models": len(models),
     }
     loaded = [
-        load_model(model, batch=batch, threads=threads, provider=provider, inputs=inputs)
-        for model in models
+        load_model(model, batch=size, **loading)
+        for model, size in zip(models, batches, strict=True)
     ]
     runs = [item.run for item in loaded]
     if anchor:
@@ -152,33 +181,32 @@ def profile_many(
         warmup=warmup,
         budget_seconds=budget_seconds * len(models),
         min_seconds=min(0.2, budget_seconds) * len(models),
-        narrow=_narrow(anchor, target_ci, anchor_reference_ms),
+        narrow=narrow_enough(anchor, target_ci, anchor_reference_ms),
+        meter=meter if isinstance(meter, EnergyMeter) else None,
     )
     anchor_series = series.pop() if anchor else None
     seconds = time.perf_counter() - start
     profiles = []
-    for model, item, times in zip(models, loaded, series, strict=True):
-        split = (
-            operation_times(
-                model,
-                total_ms=times.minimum,
-                batch=batch,
-                threads=threads,
-                provider=provider,
-                inputs=inputs,
-            )
-            if operations
-            else ()
-        )
+    for model, size, item, times in zip(models, batches, loaded, series, strict=True):
+        details: dict[str, Any] = {}
+        if operations:
+            total_ms = times.minimum
+            details["operations"] = operation_times(model, total_ms=total_ms, batch=size, **loading)
+            details["params"], details["macs"] = count(model, item.input_shapes)
         profiles.append(
             LatencyProfile(
-                **_statistics(times, anchor_series),
+                **figures(times, anchor_series),
                 anchor_reference_ms=anchor_reference_ms if anchor else None,
                 seconds=seconds,
                 stopped_by=stopped_by,
                 size_bytes=item.size_bytes,
-                operations=split,
-                provenance={**where, "input_shapes": item.input_shapes},
+                **details,
+                provenance={
+                    **where,
+                    "batch": item.batch or size,
+                    "input_shapes": item.input_shapes,
+                    "energy": _energy_source(meter, times.millijoules),
+                },
             )
         )
     return profiles
@@ -191,6 +219,7 @@ def latency_of_graph(
     batch: int = 1,
     preprocessing: Preprocessing | None = None,
     softmax: bool = False,
+    command: Sequence[str] | None = None,
     **options: Any,
 ) -> LatencyProfile:
     """Measures an architecture before it is trained: a skeleton with random weights, in memory.
@@ -203,6 +232,7 @@ def latency_of_graph(
         batch: Batch size.
         preprocessing: Put into the model, as it would be on export.
         softmax: End in a softmax, as on export.
+        command: Measure on the device that this reaches, see `profile_remote`.
         **options: Passed on to `profile_onnx`.
 
     Raises:
@@ -212,13 +242,22 @@ def latency_of_graph(
     from optuna_nas.export import onnx_bytes
 
     model = onnx_bytes(graph, seed=seed, batch=batch, preprocessing=preprocessing, softmax=softmax)
+    if command is not None:
+        from optuna_nas.profiling.remote import profile_remote
+
+        return profile_remote(model, command=command, batch=batch, **options)
     return profile_onnx(model, batch=batch, **options)
 
 
 def anchor_reference_ms(
-    *, seconds: float = 1.0, threads: int = 1, provider: str = CPU, repeats: int = 3
+    *,
+    seconds: float = 1.0,
+    threads: int = 1,
+    provider: str = CPU,
+    repeats: int = 3,
+    command: Sequence[str] | None = None,
 ) -> float:
-    """Time of the anchor on this machine in an undisturbed moment, in milliseconds.
+    """Time of the anchor here or on a device, in an undisturbed moment, in milliseconds.
 
     Measured once a study and stored with it, it turns ratios into milliseconds. The quickest of
     several measurements with pauses between them, so that a slow spell is less likely to cover
@@ -229,12 +268,18 @@ def anchor_reference_ms(
         threads: As for `profile_onnx`.
         provider: As for `profile_onnx`.
         repeats: Number of measurements.
+        command: Measure on the device that this reaches, see `profile_remote`.
     """
+    measure: Callable[..., LatencyProfile] = profile_onnx
+    if command is not None:
+        from optuna_nas.profiling.remote import profile_remote
+
+        measure = partial(profile_remote, command=command)
     quickest = float("inf")
     for repeat in range(repeats):
         if repeat:
             time.sleep(seconds / repeats)
-        profile = profile_onnx(
+        profile = measure(
             anchor_bytes(),
             threads=threads,
             provider=provider,
@@ -252,15 +297,23 @@ def _anchor(threads: int, provider: str) -> LoadedModel:
     return load_model(anchor_bytes(), threads=threads, provider=provider)
 
 
+def _energy_source(meter: EnergyMeter | str, millijoules: float | None) -> str:
+    if isinstance(meter, str):
+        return meter
+    if millijoules is None:
+        return f"not measured: {meter.source} stands still"
+    return meter.source
+
+
 def _check(
-    batch: int,
+    batches: Sequence[int],
     threads: int,
     warmup: int,
     budget_seconds: float,
     target_ci: float,
     reference: float | None,
 ) -> None:
-    for name, value in (("batch", batch), ("threads", threads), ("warmup", warmup)):
+    for name, value in (("batch", min(batches)), ("threads", threads), ("warmup", warmup)):
         if value < 1:
             raise ProfilingError(f"{name}: expected at least 1, got {value}", value)
     if not budget_seconds > 0:
@@ -269,40 +322,3 @@ def _check(
         raise ProfilingError(f"target_ci: expected a share in [0, 1), got {target_ci}", target_ci)
     if reference is not None and not reference > 0:
         raise ProfilingError(f"anchor_reference_ms: expected more than 0 ms, got {reference}")
-
-
-def _narrow(
-    anchor: bool, target: float, reference: float | None
-) -> Callable[[Sequence[Series]], bool]:
-    """When the rounds may end: intervals narrow, and the machine not in a slow spell."""
-
-    def narrow(series: Sequence[Series]) -> bool:
-        if not anchor:
-            medians = [times.round_medians() for times in series]
-            return all(relative_width(median_interval(values)) <= target for values in medians)
-        *models, beside = series
-        if reference is not None and beside.minimum > UNDISTURBED * reference:
-            return False
-        pace = beside.round_medians()
-        return all(
-            relative_width(median_interval(times.round_medians() / pace)) <= target
-            for times in models
-        )
-
-    return narrow
-
-
-def _statistics(times: Series, anchor: Series | None) -> dict[str, Any]:
-    medians = times.round_medians()
-    minimum = times.minimum
-    return {
-        "median_ms": float(np.median(medians)),
-        "p90_ms": float(np.quantile(times.samples, 0.9)),
-        "min_ms": minimum,
-        "ci_ms": median_interval(medians),
-        "ratio_to_anchor": None if anchor is None else minimum / anchor.minimum,
-        "ratio_ci": None if anchor is None else median_interval(medians / anchor.round_medians()),
-        "anchor_ms": None if anchor is None else anchor.minimum,
-        "runs": times.runs,
-        "rounds": len(times.rounds),
-    }

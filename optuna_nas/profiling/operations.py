@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from optuna_nas.profiling.failures import Model
+from optuna_nas.profiling.inputs import Shapes
 from optuna_nas.profiling.latency import OperationTime
-from optuna_nas.profiling.session import Model, load_model
+from optuna_nas.profiling.session import load_model
 
 _SUFFIX = "_kernel_time"
 
@@ -23,6 +25,7 @@ def operation_times(
     threads: int,
     provider: str,
     inputs: Mapping[str, np.ndarray] | None,
+    shapes: Shapes | None = None,
     runs: int = 30,
 ) -> tuple[OperationTime, ...]:
     """Splits a latency over the nodes of the optimised model, in their order of execution.
@@ -37,6 +40,7 @@ def operation_times(
             threads=threads,
             provider=provider,
             inputs=inputs,
+            shapes=shapes,
             profile_prefix=str(Path(folder) / "profile"),
         )
         for _ in range(runs):

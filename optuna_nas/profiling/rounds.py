@@ -18,6 +18,8 @@ from typing import Literal
 
 import numpy as np
 
+from optuna_nas.profiling.energy import EnergyMeter
+
 TURN_SECONDS = 0.004
 """Length of a turn: long enough to fill caches, far shorter than a machine's slow spells."""
 
@@ -38,10 +40,12 @@ class Series:
     Args:
         rounds: One array of samples for each round.
         runs_per_sample: Runs averaged in one sample: 1 unless the network is very short.
+        joules: Energy of all turns, where there is a meter.
     """
 
     runs_per_sample: int = 1
     rounds: list[np.ndarray] = field(default_factory=list)
+    joules: float = 0.0
 
     @property
     def samples(self) -> np.ndarray:
@@ -57,6 +61,12 @@ class Series:
     def minimum(self) -> float:
         """The quickest sample."""
         return float(min(samples.min() for samples in self.rounds))
+
+    @property
+    def millijoules(self) -> float | None:
+        """Energy of a run; None where no counter has moved."""
+        untimed = len(self.rounds)  # one at the start of each turn
+        return self.joules * 1e3 / (self.runs + untimed) if self.joules > 0 else None
 
     def round_medians(self) -> np.ndarray:
         """Median of each round, shape (rounds,)."""
@@ -149,6 +159,7 @@ def alternate(
     budget_seconds: float,
     min_seconds: float,
     narrow: Callable[[Sequence[Series]], bool],
+    meter: EnergyMeter | None = None,
 ) -> tuple[list[Series], StoppedBy]:
     """Times all contenders, taking turns, until ``narrow`` says so or the budget is spent.
 
@@ -158,6 +169,7 @@ def alternate(
         budget_seconds: For the rounds; at least `MIN_ROUNDS` are run whatever it says.
         min_seconds: The rounds go on for this long in any case.
         narrow: Asked now and then, each time after a quarter more rounds.
+        meter: Read before and after each turn.
 
     Returns:
         One series for each contender, and what ended the rounds.
@@ -172,7 +184,10 @@ def alternate(
         rounds, next_check = 0, MIN_ROUNDS
         while True:
             for run, times in zip(contenders, series, strict=True):
+                before = meter.read() if meter else ()
                 times.rounds.append(_turn(run, times.runs_per_sample))
+                if meter:
+                    times.joules += meter.joules(before, meter.read())
             rounds += 1
             elapsed = time.perf_counter() - start
             if rounds >= next_check and elapsed >= min_seconds:

@@ -12,23 +12,14 @@ from typing import Any
 import numpy as np
 
 from optuna_nas.errors import ProfilingError
+from optuna_nas.profiling.failures import Model, failure, model_name
+from optuna_nas.profiling.inputs import Shapes, checked_type, example, fixed_shapes, given_shapes
 
-Model = str | os.PathLike[str] | bytes
-
-_DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-    "tensor(int8)": np.int8,
-    "tensor(uint8)": np.uint8,
-    "tensor(int16)": np.int16,
-    "tensor(uint16)": np.uint16,
-    "tensor(int32)": np.int32,
-    "tensor(uint32)": np.uint32,
-    "tensor(int64)": np.int64,
-    "tensor(uint64)": np.uint64,
-    "tensor(bool)": np.bool_,
+_OWN_THREADS = {
+    "OpenVINOExecutionProvider": "num_of_threads",
+    "XnnpackExecutionProvider": "intra_op_num_threads",
 }
+"""Providers with threads of their own, by the option that sets how many."""
 
 
 def require_onnxruntime() -> Any:
@@ -62,10 +53,10 @@ class LoadedModel:
     input_shapes: dict[str, list[int]]
     size_bytes: int
 
-
-def model_name(model: Model) -> str:
-    """How messages call a model: its path, or its size."""
-    return f"a model of {len(model)} bytes" if isinstance(model, bytes) else os.fspath(model)
+    @property
+    def batch(self) -> int | None:
+        """Size of the first axis of the first input; None where there is no such axis."""
+        return next((shape[0] for shape in self.input_shapes.values() if shape), None)
 
 
 def _options(ort: Any, threads: int, profile_prefix: str | None) -> Any:
@@ -82,7 +73,7 @@ def _options(ort: Any, threads: int, profile_prefix: str | None) -> Any:
     return options
 
 
-def _session(ort: Any, model: Model, options: Any, provider: str) -> Any:
+def _session(ort: Any, model: Model, options: Any, provider: str, threads: int) -> Any:
     available = ort.get_available_providers()
     if provider not in available:
         raise ProfilingError(
@@ -94,12 +85,16 @@ def _session(ort: Any, model: Model, options: Any, provider: str) -> Any:
         raise ProfilingError(f"model: there is no file {os.fspath(model)!r}", model)
     source = model if isinstance(model, bytes) else os.fspath(model)
     try:
-        session = ort.InferenceSession(source, options, providers=[provider])
+        session = ort.InferenceSession(
+            source,
+            options,
+            providers=[provider],
+            provider_options=[
+                {_OWN_THREADS[provider]: str(threads)} if provider in _OWN_THREADS else {}
+            ],
+        )
     except Exception as error:  # ONNX Runtime's exceptions share no public base
-        reason = " ".join(str(error).split())
-        raise ProfilingError(
-            f"ONNX Runtime can't load {model_name(model)}: {reason}; export the model again"
-        ) from error
+        raise failure(model, error, action="load") from error
     # A provider that fails to start is replaced by the CPU without a word.
     if session.get_providers()[0] != provider:
         raise ProfilingError(
@@ -110,64 +105,6 @@ def _session(ort: Any, model: Model, options: Any, provider: str) -> Any:
     return session
 
 
-def _input_shapes(
-    session: Any, model: Model, batch: int, inputs: Mapping[str, np.ndarray]
-) -> tuple[dict[str, list[int]], dict[str, int]]:
-    """Static input shapes, and the named free dimensions to override for them."""
-    known = {item.name for item in session.get_inputs()}
-    for name in inputs:
-        if name not in known:
-            raise ProfilingError(
-                f"inputs: {model_name(model)} has no input {name!r}, it has {sorted(known)}", name
-            )
-    shapes: dict[str, list[int]] = {}
-    overrides: dict[str, int] = {}
-    for item in session.get_inputs():
-        given = inputs.get(item.name)
-        if given is not None and len(given.shape) != len(item.shape):
-            raise ProfilingError(
-                f"inputs[{item.name!r}]: expected {len(item.shape)} axes {item.shape}, "
-                f"got shape {given.shape}"
-            )
-        shape: list[int] = []
-        for axis, size in enumerate(item.shape):
-            if given is not None:
-                fixed = int(given.shape[axis])
-            elif isinstance(size, int) and size > 0:
-                fixed = size
-            elif axis == 0 or size in overrides:
-                fixed = overrides.get(size, batch)
-            else:
-                raise ProfilingError(
-                    f"axis {axis} of input {item.name!r} has no fixed size in {item.shape}: give "
-                    f"an example, inputs={{{item.name!r}: array}}, or export with a fixed shape",
-                    item.shape,
-                )
-            if isinstance(size, int) and size > 0 and size != fixed:
-                raise ProfilingError(
-                    f"inputs[{item.name!r}]: axis {axis} must have size {size}, got {fixed}"
-                )
-            if isinstance(size, str) and size:
-                overrides[size] = fixed
-            shape.append(fixed)
-        shapes[item.name] = shape
-    return shapes, overrides
-
-
-def _example(item: Any, shape: list[int], rng: np.random.Generator) -> np.ndarray:
-    try:
-        dtype = np.dtype(_DTYPES[item.type])
-    except KeyError:
-        raise ProfilingError(
-            f"input {item.name!r} has type {item.type}, which can't be made up; "
-            f"give an example: inputs={{{item.name!r}: array}}",
-            item.type,
-        ) from None
-    if dtype.kind == "f":
-        return rng.random(shape).astype(dtype)  # from 0 to 1: valid as a category, too
-    return rng.integers(0, 2, shape).astype(dtype)  # small: valid as token, class or flag
-
-
 def load_model(
     model: Model,
     *,
@@ -175,6 +112,7 @@ def load_model(
     threads: int = 1,
     provider: str = "CPUExecutionProvider",
     inputs: Mapping[str, np.ndarray] | None = None,
+    shapes: Shapes | None = None,
     profile_prefix: str | None = None,
 ) -> LoadedModel:
     """Loads a model, gives its free batch axis a size, binds inputs, runs it once.
@@ -185,29 +123,40 @@ def load_model(
         threads: Threads inside an operator.
         provider: Execution provider, of those this ONNX Runtime has.
         inputs: Example arrays by input name; random ones where left out.
+        shapes: Shapes by input name, for axes that are free.
         profile_prefix: Turns ONNX Runtime's profiler on, writing to this path prefix.
 
     Raises:
         ProfilingError: The model can't be loaded or run, or leaves a dimension open.
     """
     ort = require_onnxruntime()
-    given = {name: np.asarray(array) for name, array in (inputs or {}).items()}
     options = _options(ort, threads, profile_prefix)
-    session = _session(ort, model, options, provider)
-    shapes, overrides = _input_shapes(session, model, batch, given)
-    if overrides:
+    session = _session(ort, model, options, provider, threads)
+    for item in session.get_inputs():
+        checked_type(item)
+    for item in session.get_outputs():
+        if item.type.startswith("optional"):  # binding it ends the process
+            raise ProfilingError(
+                f"output {item.name!r} has type {item.type}, which can't be measured; "
+                "export the model with outputs that are always there",
+                item.type,
+            )
+    given = given_shapes(session, model_name(model), shapes=shapes, inputs=inputs)
+    fixed, sizes = fixed_shapes(session, given, batch=batch)
+    if sizes:
+        # Sizes known beforehand let the runtime plan its memory and fuse more.
         options = _options(ort, threads, profile_prefix)
-        for name, size in overrides.items():
+        for name, size in sizes.items():
             options.add_free_dimension_override_by_name(name, size)
-        session = _session(ort, model, options, provider)
+        session = _session(ort, model, options, provider, threads)
     rng = np.random.default_rng(0)
     binding = session.io_binding()
     kept = []  # a binding only points to its values
     try:
         for item in session.get_inputs():
-            array = given.get(item.name)
+            array = (inputs or {}).get(item.name)
             if array is None:
-                array = _example(item, shapes[item.name], rng)
+                array = example(item, fixed[item.name], rng)
             value = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
             kept.append(value)
             binding.bind_ortvalue_input(item.name, value)
@@ -221,11 +170,10 @@ def load_model(
                 binding.bind_ortvalue_output(item.name, value)
         session.run_with_iobinding(binding)
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise ProfilingError(f"ONNX Runtime can't run {model_name(model)}: {reason}") from error
+        raise failure(model, error, action="run") from error
 
     def run(_kept: object = kept) -> None:
         session.run_with_iobinding(binding)
 
     size = len(model) if isinstance(model, bytes) else Path(model).stat().st_size
-    return LoadedModel(run, session, shapes, size)
+    return LoadedModel(run, session, fixed, size)

@@ -1,0 +1,262 @@
+"""What a runtime executes as one: an architecture as a list of fused operations.
+
+ONNX Runtime folds batch normalisations into the layer before them, computes activations and
+additions within a convolution, moves paddings into it, and computes what is asked for twice once.
+The time of a layer by itself is no part of the time of a network; that of such a group nearly is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any, Protocol
+
+from optuna_nas.graph import ArchitectureGraph, Shape, get_operation
+from optuna_nas.graph.operations import Attributes
+from optuna_nas.graph.pruning import pruned_layers
+from optuna_nas.supergraph import TAKE
+
+WEIGHTED = frozenset(["conv1d", "conv2d", "depthwise_conv2d", "dense"])
+"""What batch normalisations, additions and activations are fused with."""
+
+FUSED = frozenset(["activation", "add", "batch_normalization", "zero", "zero_padding2d"])
+"""What mostly is executed within another layer."""
+
+MB = 4e-6
+"""Megabytes that a weight takes, in float32."""
+
+_IRRELEVANT = frozenset(["momentum", "epsilon", "rate", "use_bias"])
+"""Attributes that change no time worth a measurement."""
+
+
+class LayerLike(Protocol):
+    """A layer whose neighbours are unknown, such as a `SuperLayer`."""
+
+    @property
+    def op(self) -> str:
+        """Name of its operation."""
+
+    @property
+    def attributes(self) -> Attributes:
+        """Its attributes."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer of a fused operation.
+
+    Args:
+        op: The operation.
+        attributes: Its attributes, complete.
+    """
+
+    op: str
+    attributes: Attributes = field(hash=False)
+
+    @cached_property
+    def text(self) -> str:
+        """The layer as keys have it, such as ``conv2d(filters=16, kernel_size=3x3)``."""
+        shown = [f"{k}={short(v)}" for k, v in self.attributes.items() if k not in _IRRELEVANT]
+        return f"{self.op}({', '.join(shown)})" if shown else self.op
+
+
+@dataclass(frozen=True)
+class FusedOperation:
+    """A chain of layers that a runtime executes as one.
+
+    Args:
+        parts: The chain.
+        inputs: Shapes read, channels last: by the first layer, then by an addition further down.
+        output: Shape given.
+        macs: Multiply-accumulates for one example.
+        weights: Numbers that the runtime reads besides, once normalisations are folded.
+    """
+
+    parts: tuple[Part, ...]
+    inputs: tuple[Shape, ...]
+    output: Shape
+    macs: int
+    weights: int
+
+    @cached_property
+    def key(self) -> str:
+        """What tells it from all others: its layers, their attributes, the shapes."""
+        read = ", ".join(map(short, self.inputs))
+        return f"{' + '.join(p.text for p in self.parts)}: {read} -> {short(self.output)}"
+
+    @cached_property
+    def main(self) -> Part:
+        """The layer with weights, or the first."""
+        return next((part for part in self.parts if part.op in WEIGHTED), self.parts[0])
+
+    @cached_property
+    def kind(self) -> str:
+        """Operations whose times go with their work: the main layer's, of one window."""
+        attributes = self.main.attributes
+        window = attributes.get("kernel_size", attributes.get("pool_size"))
+        details = (window, attributes.get("function"))
+        return " ".join([self.main.op, *(short(x) for x in details if x is not None)])
+
+    @cached_property
+    def family(self) -> str:
+        """The kind, and what else is computed that takes time of its own: ``conv2d 1x1 + silu``."""
+        others = [part for part in self.parts if part.op in ("activation", "add")]
+        names = [part.attributes.get("function", part.op) for part in others]
+        return " + ".join([self.kind, *(names if self.main.op in WEIGHTED else [])])
+
+    @cached_property
+    def work(self) -> int:
+        """MACs, and values read and written: what times of one kind are nearly proportional to."""
+        return self.macs + sum(map(math.prod, self.inputs)) + math.prod(self.output)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FusedOperation) and self.key == other.key
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A layer in the making: ``reads`` are values, ``shapes`` theirs as this layer sees them."""
+
+    value: str
+    part: Part
+    reads: Sequence[str]
+    shapes: tuple[Shape, ...]
+    output: Shape
+
+
+def fused_operations(graph: ArchitectureGraph) -> Counter[FusedOperation]:
+    """How often each fused operation occurs in an architecture; dead layers are left out."""
+    nodes, last = _nodes(graph)
+    readers = Counter(value for node in nodes for value in node.reads)
+    readers[last] += 1  # the network's output is read from outside
+    groups: dict[str, list[_Node]] = {}  # by the value that each gives
+    for node in nodes:
+        host = next((v for v in node.reads if readers[v] == 1 and _joins(node, groups, v)), None)
+        groups[node.value] = [*([] if host is None else groups.pop(host)), node]
+    return Counter(map(_operation, groups.values()))
+
+
+def single_operation(
+    op: str, attributes: Attributes, inputs: Sequence[Shape], output: Shape
+) -> FusedOperation:
+    """One layer by itself."""
+    part = part_of(op, get_operation(op).attributes(attributes))
+    return _operation([_Node("", part, ["" for _ in inputs], tuple(inputs), output)])
+
+
+def is_free(op: str, inputs: Sequence[Shape], output: Shape) -> bool:
+    """Whether a layer takes no time: nothing is computed or moved when the network runs."""
+    if op == "reshape":  # a vector seen as an image of one pixel
+        return math.prod(inputs[0]) == inputs[0][-1] and math.prod(output) == output[-1]
+    return op in ("input", "dropout", "identity", TAKE)
+
+
+def weights_of(part: Part, inputs: Sequence[Shape]) -> int:
+    """Numbers that a layer reads besides its inputs, normalisations being folded into others."""
+    if part.op == "batch_normalization":
+        return 0
+    return int(get_operation(part.op).params(part.attributes, inputs))
+
+
+def part_of(op: str, attributes: Attributes) -> Part:
+    """The part of a layer; equal layers have the same."""
+    try:
+        return _known_part(op, tuple(attributes.items()))
+    except TypeError:  # an attribute of a user's own operation can't be hashed
+        return Part(op, attributes)
+
+
+def short(value: Any) -> str:
+    """A shape or an attribute in a few characters: ``3x3``."""
+    if isinstance(value, tuple):
+        nested = any(isinstance(item, tuple) for item in value)
+        return "(" + ",".join(map(short, value)) + ")" if nested else "x".join(map(str, value))
+    return str(value)
+
+
+def _nodes(graph: ArchitectureGraph) -> tuple[list[_Node], str]:
+    """Layers that take time, equal ones once, sums of several as sums of two; the last value."""
+    value: dict[str, str] = {}  # layer -> the value that it gives
+    seen: dict[tuple[Part, tuple[str, ...]], str] = {}
+    nodes: list[_Node] = []
+    layers, output = pruned_layers(graph)
+    for layer in layers:
+        shapes = tuple(graph.shapes[name] for name in layer.inputs)
+        given = graph.shapes[layer.name]
+        if is_free(layer.op, shapes, given):
+            value[layer.name] = value[layer.inputs[0]] if layer.inputs else layer.name
+            continue
+        part = part_of(layer.op, layer.attributes)
+        reads = tuple(value[name] for name in layer.inputs)
+        value[layer.name] = layer.name
+        if part.op not in WEIGHTED and not get_operation(part.op).params(part.attributes, shapes):
+            value[layer.name] = seen.setdefault((part, reads), layer.name)
+        if value[layer.name] == layer.name:
+            nodes.extend(_binary(layer.name, part, reads, shapes, given))
+    return nodes, value[output]
+
+
+def _binary(
+    name: str, part: Part, reads: Sequence[str], shapes: tuple[Shape, ...], output: Shape
+) -> list[_Node]:
+    """A layer; one that sums or multiplies several values as a runtime does, two at a time."""
+    if part.op not in ("add", "multiply") or len(reads) <= 2:
+        return [_Node(name, part, reads, shapes, output)]
+    nodes: list[_Node] = []
+    left, seen = reads[0], shapes[0]
+    for k, (right, shape) in enumerate(zip(reads[1:], shapes[1:], strict=True), start=2):
+        value = name if k == len(reads) else f"{name}/{k}"
+        nodes.append(_Node(value, part, (left, right), (seen, shape), output))
+        left, seen = value, output
+    return nodes
+
+
+def _joins(node: _Node, groups: Mapping[str, list[_Node]], host: str) -> bool:
+    """Whether a layer is executed with the one whose value ``host`` it alone reads."""
+    ops = [other.part.op for other in groups.get(host, ())]
+    op = node.part.op
+    if op in WEIGHTED:
+        return ops == ["zero_padding2d"]
+    if WEIGHTED.isdisjoint(ops) or "activation" in ops:
+        return False
+    if op == "batch_normalization":
+        return ops[-1] in WEIGHTED
+    return op == "activation" or (op == "add" and "add" not in ops)
+
+
+def _operation(nodes: Sequence[_Node]) -> FusedOperation:
+    external = list(nodes[0].shapes)
+    for before, node in pairwise(nodes):
+        if len(node.reads) > 1:
+            rest = zip(node.reads, node.shapes, strict=True)
+            external += [shape for value, shape in rest if value != before.value]
+    parts = tuple(node.part for node in nodes)
+    shapes = tuple(node.shapes for node in nodes)
+    return _known_operation(parts, shapes, tuple(external), nodes[-1].output)
+
+
+# Networks of a space are made of the same few: a prediction looks most of them up.
+@lru_cache(maxsize=16384)
+def _known_part(op: str, attributes: tuple[tuple[str, Any], ...]) -> Part:
+    return Part(op, dict(attributes))
+
+
+@lru_cache(maxsize=16384)
+def _known_operation(
+    parts: tuple[Part, ...],
+    shapes: tuple[tuple[Shape, ...], ...],
+    external: tuple[Shape, ...],
+    output: Shape,
+) -> FusedOperation:
+    macs = weights = 0
+    for part, inputs in zip(parts, shapes, strict=True):
+        macs += int(get_operation(part.op).macs(part.attributes, inputs))
+        weights += weights_of(part, inputs)
+    return FusedOperation(parts, external, output, macs, weights)
