@@ -80,9 +80,9 @@ def _difference(study: str, stored: Any, mine: Any) -> str:
             f"study {study!r} was made for the objectives {', '.join(stored)}, not "
             f"{', '.join(mine)}: use the same, or start another study"
         )
-    for key in mine:
-        if stored.get(key) != mine[key]:
+    for key in {**stored, **mine}:
+        if stored.get(key) != mine.get(key):
             what = "other data, or another split of them" if key == "data" else None
-            what = what or f"{key} = {stored.get(key)!r}, not {mine[key]!r}"
+            what = what or f"{key} = {stored.get(key)!r}, not {mine.get(key)!r}"
             return f"study {study!r} was made with {what}: use the same, or start another study"
     return f"study {study!r} was made by another version"

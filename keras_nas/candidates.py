@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -89,6 +89,7 @@ class Candidate:
         folder: Where the data are.
         data: The data.
         latency_seconds: Most seconds of one latency.
+        device: Command that reaches the device that latencies are of; None: this machine.
         measuring: Held while something is timed, because two measurements disturb each other.
     """
 
@@ -98,6 +99,7 @@ class Candidate:
         folder: Path,
         data: Dataset,
         latency_seconds: float,
+        device: Sequence[str] | None,
         measuring: threading.Lock,
     ) -> None:
         self._run = run
@@ -105,11 +107,12 @@ class Candidate:
         self._folder = folder
         self._data = data
         self._latency_seconds = latency_seconds
+        self._device = device
 
     def anchor(self) -> float:
         """Undisturbed time of the anchor network here, in milliseconds."""
         with self._measuring:
-            return float(self._run(jobs.time_anchor))
+            return float(self._run(jobs.time_anchor, self._device))
 
     def latency(self, graph: ArchitectureGraph, reference: float) -> LatencyProfile:
         """Measure an architecture as it would be delivered."""
@@ -120,6 +123,7 @@ class Candidate:
                 self._data.preprocessing.to_dict(),
                 reference,
                 self._latency_seconds,
+                self._device,
             )
         return LatencyProfile.from_dict(profile)
 
@@ -151,6 +155,7 @@ class Evaluator:
         time_limit: Seconds of one training.
         memory_limit: Bytes of one worker.
         latency_seconds: Most seconds of one latency.
+        device: Command that reaches the device that latencies are of; None: this machine.
         folder: Where a folder for the data is made, which `close` removes. Among the temporary
             ones where left out; there it stays behind when this process is killed.
     """
@@ -164,6 +169,7 @@ class Evaluator:
         time_limit: float | None = None,
         memory_limit: int | None = None,
         latency_seconds: float = 0.3,
+        device: Sequence[str] | None = None,
         folder: Path | None = None,
     ) -> None:
         if isolation not in ("process", "none"):
@@ -174,6 +180,7 @@ class Evaluator:
         self._time_limit = time_limit
         self._memory_limit = memory_limit
         self._latency_seconds = latency_seconds
+        self._device = device
         self._parent = folder
         self._folder: Path | None = None
         self._lock = threading.Lock()
@@ -208,6 +215,7 @@ class Evaluator:
                 folder,
                 self._data,
                 self._latency_seconds,
+                self._device,
                 self._measuring,
             )
 

@@ -248,7 +248,11 @@ def _with_latencies(
     try:
         with objective.evaluator.lend() as candidate:
             profiles = candidate.run(
-                time_files, list(files.values()), anchor_of(study), LATENCY_SECONDS
+                time_files,
+                list(files.values()),
+                anchor_of(study),
+                LATENCY_SECONDS,
+                objective.device,
             )
     except JobError:
         return finalists

@@ -69,11 +69,11 @@ def prepare(_channel: Channel, registered: Registrations, threads: int | None) -
     gc.freeze()
 
 
-def time_anchor(_channel: Channel) -> float:
-    """Measure the anchor network, in milliseconds."""
+def time_anchor(_channel: Channel, device: Sequence[str] | None) -> float:
+    """Measure the anchor network, in milliseconds, here or on a device."""
     from optuna_nas.profiling import anchor_reference_ms
 
-    return anchor_reference_ms()
+    return anchor_reference_ms(command=device)
 
 
 def time_graph(
@@ -82,9 +82,10 @@ def time_graph(
     preprocessing: Mapping[str, Any],
     reference_ms: float,
     budget_seconds: float,
+    device: Sequence[str] | None,
 ) -> dict[str, Any]:
     """Measure an architecture with random weights, as it would be exported."""
-    from optuna_nas.profiling import latency_of_graph, profile_onnx
+    from optuna_nas.profiling import latency_of_graph, profile_onnx, profile_remote
 
     graph = ArchitectureGraph.from_json(graph_json)
     before = Preprocessing.from_dict(preprocessing)
@@ -93,7 +94,9 @@ def time_graph(
         "budget_seconds": budget_seconds,
     }
     try:
-        profile = latency_of_graph(graph, preprocessing=before, softmax=True, **options)
+        profile = latency_of_graph(
+            graph, preprocessing=before, softmax=True, command=device, **options
+        )
     except UnsupportedOperationError:
         # A block of the user's own: the slow way through Keras knows what the writer does not.
         from keras_nas.build import build_model
@@ -102,7 +105,10 @@ def time_graph(
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "candidate.onnx"
             export_onnx(build_model(graph, seed=0), path, preprocessing=before, softmax=True)
-            profile = profile_onnx(path, **options)
+            if device is None:
+                profile = profile_onnx(path, **options)
+            else:
+                profile = profile_remote(path, command=device, **options)
     return profile.to_dict()
 
 
@@ -112,16 +118,20 @@ def time_files(
     files: Sequence[str],
     reference_ms: float | None,
     budget_seconds: float,
+    device: Sequence[str] | None,
 ) -> list[dict[str, Any]]:
     """Measure exported models side by side, with the time each of their operations takes."""
-    from optuna_nas.profiling import profile_many
+    from optuna_nas.profiling import profile_many, profile_many_remote
 
-    profiles = profile_many(
-        files,
-        anchor_reference_ms=reference_ms,
-        budget_seconds=budget_seconds,
-        operations=True,
-    )
+    options: dict[str, Any] = {
+        "anchor_reference_ms": reference_ms,
+        "budget_seconds": budget_seconds,
+        "operations": True,
+    }
+    if device is None:
+        profiles = profile_many(files, **options)
+    else:
+        profiles = profile_many_remote(files, command=device, **options)
     return [profile.to_dict() for profile in profiles]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -72,6 +73,9 @@ class NASObjective:
         memory_limit: Bytes its process may use.
         reuse: Take the values of an architecture known to the study instead of training it again.
         latency_seconds: Most seconds spent measuring one latency.
+        device: Command that runs a Python program from its standard input on the device whose
+            latency counts, such as ``["ssh", "pi", "python3", "-"]``; None: this machine. The
+            device needs Python 3.10, NumPy and ONNX Runtime.
         data_folder: Where a folder for the workers' data is made; among the temporary ones where
             left out. It is removed by `close`.
         seed: Seed of the weights and of the order of rows.
@@ -100,6 +104,7 @@ class NASObjective:
         memory_limit: int | None = None,
         reuse: bool = True,
         latency_seconds: float = 0.3,
+        device: Sequence[str] | None = None,
         data_folder: Path | None = None,
         seed: int = 0,
     ) -> None:
@@ -116,6 +121,7 @@ class NASObjective:
             data_fraction=data_fraction,
             seed=seed,
         )
+        self.device = None if device is None else list(device)
         self.evaluator = Evaluator(
             self.data,
             isolation=isolation,
@@ -123,6 +129,7 @@ class NASObjective:
             time_limit=time_limit,
             memory_limit=memory_limit,
             latency_seconds=latency_seconds,
+            device=self.device,
             folder=data_folder,
         )
         self._reuse = reuse
@@ -297,6 +304,8 @@ class NASObjective:
         """Tie a study to this task like `bind`, but without measuring anything."""
         limits = {"max_latency_ms": self.limits.latency_ms, "max_params": self.limits.params}
         task = {"data": self.data.fingerprint, **self.plan.to_dict(), **limits}
+        if self.device is not None:
+            task["device"] = shlex.join(self.device)
         bind_study(study, space=self.space, metrics=self.metrics, task=task)
 
     def _anchor(self, study: Study) -> float | None:

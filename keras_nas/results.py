@@ -12,6 +12,7 @@ from optuna.study import Study
 
 from keras_nas.data import Dataset, Vocabulary
 from keras_nas.finalists import Finalist
+from keras_nas.model_card import CARD, model_card
 from keras_nas.run_folder import RunFolder
 from keras_nas.settings import SearchSettings
 from optuna_nas.report import pareto_front, write_report
@@ -93,10 +94,14 @@ def write_results(
             ("ONNX model", best.delivery.onnx_file),
         ):
             files[role] = _copy(Path(source), folder.path / f"best{Path(source).suffix}")
+        card = folder.path / CARD
+        content = model_card(study.study_name, best, data=data, files=files)
+        card.write_text(content, encoding="utf-8")
         model = _model_info(best, dict(files))
         about = {**best.to_dict(folder.path), "data": data}
         if (vocabulary := folder.path / VOCABULARY).exists():
             files["vocabulary"] = vocabulary
+        files["model card"] = card
         files["what is known of it, with the proof"] = folder.write_json(BEST, about)
     files["Pareto front"] = folder.path / "pareto_front.csv"
     folder.write_json(FRONT, _front(study, finalists, folder.path))

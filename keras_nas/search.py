@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -115,6 +116,7 @@ def make_objective(
         patience=settings.patience,
         max_latency_ms=settings.max_latency_ms,
         max_params=settings.max_params,
+        device=None if settings.device is None else shlex.split(settings.device),
         isolation=settings.isolation,
         threads=settings.threads_each,
         time_limit=settings.trial_timeout,

@@ -32,6 +32,8 @@ class SearchSettings:
         objectives: Metrics to optimise.
         max_latency_ms: Hard limit of the latency.
         max_params: Hard limit of the trainable parameters.
+        device: Command that runs a Python program from its standard input on the device whose
+            latency counts; None: this machine.
         epochs: Epochs of a trial.
         batch_size: Rows a step.
         learning_rate: Of the first step.
@@ -61,6 +63,7 @@ class SearchSettings:
     objectives: Sequence[str] = ("accuracy", "latency_ms")
     max_latency_ms: float | None = None
     max_params: int | None = None
+    device: str | None = None
     epochs: int = 10
     batch_size: int = 64
     learning_rate: float = LEARNING_RATE

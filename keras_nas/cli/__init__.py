@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from keras_nas.cli.inspect import describe, export, report
+from keras_nas.cli.register import register
 from keras_nas.cli.search import EXAMPLES, search
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 app.command(help="Search for networks, and deliver the best one.\n" + EXAMPLES)(search)
 app.command()(report)
 app.command()(export)
+app.command()(register)
 app.command()(describe)
 
 

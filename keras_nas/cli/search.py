@@ -116,6 +116,15 @@ def search(
         int | None,
         typer.Option(help="Limit of the trainable parameters.", rich_help_panel=_SEARCH),
     ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="Measure latencies on the device where this command runs a Python program from "
+            "its standard input: 'ssh pi python3 -'. Default: on this machine.",
+            rich_help_panel=_SEARCH,
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(
@@ -228,6 +237,7 @@ def search(
             objectives=tuple(chosen),
             max_latency_ms=max_latency_ms,
             max_params=max_params,
+            device=device,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,

@@ -61,7 +61,7 @@ def test_from_data_to_a_proved_model_and_on(tmp_path: Path) -> None:
     for name in (
         "study.db", "settings.json", "space.json", "leaderboard.csv", "pareto_front.csv",
         "pareto_front.json", "finalists.json", "best.json", "best.keras", "best.onnx",
-        "report.html",
+        "report.html", "model_card.md",
     ):  # fmt: skip
         assert (tmp_path / "run" / name).stat().st_size > 0, name
     assert not (tmp_path / "run" / ".keras_nas_data").exists()
