@@ -1,0 +1,1 @@
+"""Supernets on real images: data, methods, what they find, how they rank, what they cost."""
