@@ -44,9 +44,11 @@ def _registered() -> Iterator[None]:
 
 def test_only_what_is_the_users_own_is_found() -> None:
     found = custom.registrations()
-    assert set(found["blocks"]) == {"doubled_of_tests"}
-    assert set(found["operations"]) == {"plain_of_tests"}
-    assert set(found["rules"]) == {"plain_of_tests"}
+    own = {"blocks": "doubled_of_tests", "operations": "plain_of_tests", "rules": "plain_of_tests"}
+    for kind, name in own.items():
+        # Other tests of this process may have registered theirs.
+        assert name in found[kind]
+        assert not {"conv2d", "dense", "activation", "add"} & set(found[kind])
 
 
 def test_restoring_here_changes_nothing() -> None:
