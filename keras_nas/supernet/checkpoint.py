@@ -34,7 +34,8 @@ class Checkpoint:
         """As a NumPy archive; `from_bytes` returns an equal checkpoint."""
         stream = io.BytesIO()
         facts = np.frombuffer(json.dumps(dict(self.facts)).encode(), np.uint8)
-        np.savez(stream, allow_pickle=False, **{FACTS: facts, **self.arrays})
+        arrays: dict[str, Any] = {FACTS: facts, **self.arrays}
+        np.savez(stream, **arrays)  # before NumPy 2.1 `allow_pickle` would be an array among these
         return stream.getvalue()
 
     @classmethod
