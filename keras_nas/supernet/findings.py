@@ -107,9 +107,11 @@ class Findings:
 
     def health(self, record: Record) -> Health:
         """Whether the search has collapsed."""
-        logits = {name: self.logits(record)[name] for name in self._graph.decisions}
         return check_health(
-            self._graph, logits, self.probabilities(record), record.eigenvalues or None
+            self._graph,
+            self.logits(record),
+            self.probabilities(record),
+            record.eigenvalues or None,
         )
 
     def earlier(self, record: Record) -> int | None:
