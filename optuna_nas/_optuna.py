@@ -104,8 +104,7 @@ class TrialRecord:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrialRecord:
         """Inverse of `to_dict`. Keys of a later version are ignored."""
-        names = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in names})
+        return _read(cls, values)
 
 
 def record_of(trial: FrozenTrial | optuna.Trial) -> TrialRecord:
@@ -151,8 +150,7 @@ class CurveRecord:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> CurveRecord:
         """Inverse of `to_dict`. Keys of a later version are ignored."""
-        names = {f.name for f in fields(cls)}
-        return cls(**{name: value for name, value in values.items() if name in names})
+        return _read(cls, values)
 
 
 def save_curve(study: Study, trial: FrozenTrial | optuna.Trial, record: CurveRecord) -> None:
