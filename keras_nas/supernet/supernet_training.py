@@ -16,7 +16,7 @@ from keras_nas.supernet.examples import Examples, halves
 from keras_nas.supernet.findings import Findings
 from keras_nas.supernet.network import SuperNetwork
 from keras_nas.supernet.policies import PathPolicy
-from keras_nas.supernet.progress import EpochBar
+from keras_nas.supernet.progress import epoch_bar
 from keras_nas.supernet.search import BilevelSearch, Method, Schedule
 from keras_nas.supernet.state import (
     Halves,
@@ -228,11 +228,11 @@ class SupernetTraining:
         """
         self.prepare(x, y, **preparation)
         search = self._prepared()
-        with EpochBar(search.schedule.epochs, search.epochs_done, shown=progress) as bar:
+        with epoch_bar(search.schedule.epochs, search.epochs_done, shown=progress) as show:
             more = self._more()
             while more:
                 more = self.advance()
-                bar.epoch(self.history[-1])
+                show(self.history[-1])
                 if on_epoch_end is not None and on_epoch_end(search.epochs_done, self.history[-1]):
                     break
         return self.history
