@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from keras_nas._keras import keras
 from keras_nas.build import build_model
@@ -59,8 +60,7 @@ def _parts(count: int, size: int) -> Iterator[slice]:
 
 def _sums(logits: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
     """Sums of cross-entropies and hits for logits (examples, classes)."""
-    shifted = logits - logits.max(-1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(-1)) - shifted[np.arange(len(y)), y]
+    losses = logsumexp(logits, axis=-1) - logits[np.arange(len(y)), y]
     return np.array([losses.sum(), (logits.argmax(-1) == y).sum()])
 
 

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy.special import entr, logsumexp
+from scipy.special import entr, logsumexp, softmax
 
 from keras_nas.supernet.policies import Alphas
-from keras_nas.supernet.policies.learned import softmax
 from keras_nas.supernet.policies.policy import Array
 
 AlphaLoss = Callable[[Alphas, float], tuple[float, dict[str, Array]]]

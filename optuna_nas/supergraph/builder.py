@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from optuna_nas.graph import GraphBuilder, LayerSpec
+from optuna_nas.graph import GraphBuilder
 from optuna_nas.graph.operations import Attributes, Shape, get_operation
 from optuna_nas.supergraph.structure import Mixture, Place, SuperLayer
 from optuna_nas.supergraph.widths import Table, aligned, can_pass_on, passed_on, restricted
@@ -206,7 +206,5 @@ class SuperBuilder(GraphBuilder):
         table: Table,
     ) -> str:
         self.items.append(SuperLayer(name, place.op, place.attributes, tuple(inputs), where))
-        # Emission asks how many layers there are.
-        self.layers.append(LayerSpec(name, place.op, place.attributes, tuple(inputs)))
         self.keep(name, shape, table)
         return name

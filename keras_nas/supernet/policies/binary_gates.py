@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import softmax
 
-from keras_nas.supernet.policies.learned import LearnedPolicy, Pullback, pull_softmax, softmax
+from keras_nas.supernet.policies.learned import LearnedPolicy, Pullback, pull_softmax
 from keras_nas.supernet.policies.policy import Array
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaincinv
+from scipy.special import gammaincinv, softmax
 
-from keras_nas.supernet.policies.learned import LearnedPolicy, Pullback, pull_softmax, softmax
+from keras_nas.supernet.policies.learned import LearnedPolicy, Pullback, pull_softmax
 from keras_nas.supernet.policies.policy import Alphas, Array
 
 SMALLEST_CONCENTRATION = 1e-8

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_nas.supernet.policies.policy import Alphas, Array, PathPolicy, Sample, chances
-from optuna_nas.supergraph import Alternatives, Gates
+from keras_nas.supernet.policies.policy import Alphas, Array, PathPolicy, Sample
+from optuna_nas.supergraph import Alternatives
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,7 @@ class EvenPolicy(PathPolicy):
         progress: float,
         rng: np.random.Generator,
     ) -> Sample:
-        return Sample(self.mixture(alternatives, alphas), _nothing_to_learn)
-
-    def probabilities(
-        self, alternatives: Mapping[str, Alternatives], alphas: Alphas
-    ) -> dict[str, Array]:
-        return {name: chances(decision) for name, decision in alternatives.items()}
+        return Sample(self.mixture(alternatives, alphas))
 
     def mixture(self, alternatives: Mapping[str, Alternatives], alphas: Alphas) -> dict[str, Array]:
         """As in DARTS, the branches of a `Subset` are all added up."""
@@ -43,7 +38,3 @@ class EvenPolicy(PathPolicy):
             name: np.full(decision.size, 1.0 if decision.options is not None else 1 / decision.size)
             for name, decision in alternatives.items()
         }
-
-
-def _nothing_to_learn(_gradients: Gates) -> dict[str, Array]:
-    return {}

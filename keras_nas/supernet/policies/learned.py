@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 
 import numpy as np
+from scipy.special import softmax
 
 from keras_nas.supernet.policies.policy import Alphas, Array, PathPolicy, Sample, chances, draw
 from optuna_nas.supergraph import Alternatives, Gates
@@ -87,13 +88,6 @@ class LearnedPolicy(PathPolicy):
             name: shares[name] if name in alphas else np.ones(d.size)
             for name, d in alternatives.items()
         }
-
-
-def softmax(logits: Array) -> Array:
-    """Softmax (size,) of logits (size,), some of which may be minus infinity."""
-    exponentials = np.exp(logits - logits.max())
-    shares: Array = exponentials / exponentials.sum()
-    return shares
 
 
 def pull_softmax(shares: Array, gradient: Array) -> Array:

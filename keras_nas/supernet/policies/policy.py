@@ -29,11 +29,11 @@ class Sample:
     Args:
         gates: For every decision, (size,).
         backward: From the loss's gradient in the gates to that in the alphas, for each decision
-            that has some: the vector-Jacobian product.
+            that has some: the vector-Jacobian product. Without alphas there is nothing to go to.
     """
 
     gates: dict[str, Array]
-    backward: Callable[[Gates], dict[str, Array]]
+    backward: Callable[[Gates], dict[str, Array]] = lambda _gradients: {}
 
 
 class PathPolicy(ABC):
@@ -83,11 +83,11 @@ class PathPolicy(ABC):
         """Gates of each pass of a step of the weights; gradients of the passes are added up."""
         return [self.gates(alternatives, alphas, progress, rng).gates]
 
-    @abstractmethod
     def probabilities(
         self, alternatives: Mapping[str, Alternatives], alphas: Alphas
     ) -> dict[str, Array]:
-        """How strong each alternative is, (size,), by decision."""
+        """How strong each alternative is, (size,), by decision; all alike without alphas."""
+        return {name: chances(decision) for name, decision in alternatives.items()}
 
     def mixture(self, alternatives: Mapping[str, Alternatives], alphas: Alphas) -> dict[str, Array]:
         """Gates, (size,), of the mixture of all paths: the supernet as it stands, not a draw."""

@@ -7,14 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_nas.supernet.policies.policy import (
-    Alphas,
-    Array,
-    PathPolicy,
-    Sample,
-    chances,
-    draw,
-)
+from keras_nas.supernet.policies.policy import Alphas, PathPolicy, Sample, draw
 from optuna_nas.supergraph import Alternatives
 
 
@@ -33,9 +26,4 @@ class UniformPolicy(PathPolicy):
         rng: np.random.Generator,
     ) -> Sample:
         drawn = {name: draw(decision, rng) for name, decision in alternatives.items()}
-        return Sample(drawn, lambda _gradients: {})
-
-    def probabilities(
-        self, alternatives: Mapping[str, Alternatives], alphas: Alphas
-    ) -> dict[str, Array]:
-        return {name: chances(decision) for name, decision in alternatives.items()}
+        return Sample(drawn)
