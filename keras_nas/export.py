@@ -14,7 +14,13 @@ from keras_nas.conversion import converted_bytes
 from keras_nas.graph_of import UnsupportedModelError, graph_of
 from keras_nas.layer_rules import to_numpy
 from optuna_nas.errors import ExportError, ProfilingError
-from optuna_nas.export import Preprocessing, onnx_bytes, replace_file
+from optuna_nas.export import (
+    Preprocessing,
+    onnx_bytes,
+    onnx_outputs,
+    onnx_session,
+    replace_file,
+)
 from optuna_nas.profiling import require_onnxruntime
 
 Method = Literal["auto", "graph", "keras"]
@@ -95,15 +101,11 @@ def load_session(model: bytes | str | os.PathLike[str]) -> Any:
         ExportError: It does not load, or ONNX Runtime is missing.
     """
     try:
-        ort = require_onnxruntime()
+        require_onnxruntime()
     except ProfilingError as error:
         raise ExportError(f"checking an export {error}") from error
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    source = model if isinstance(model, bytes) else os.fspath(model)
     try:
-        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return onnx_session(model)
     except Exception as error:  # ONNX Runtime's exceptions share no public base
         reason = " ".join(str(error).split())
         raise ExportError(f"ONNX Runtime can't load the exported model: {reason}") from error
@@ -160,8 +162,7 @@ def prove(
     if not len(x):
         raise ExportError("x: expected at least one example, got none")
     session = load_session(onnx_path)
-    fixed = session.get_inputs()[0].shape[0]
-    exported = _run_onnx(session, x, fixed if isinstance(fixed, int) else batch_size)
+    exported = _run_onnx(session, x, batch_size)
     prepared = x if preprocessing is None else preprocessing.apply(x)
     expected = _run_keras(model, prepared, batch_size, softmax)
     if expected.shape != exported.shape:
@@ -179,19 +180,11 @@ def prove(
 def _run_onnx(session: Any, x: np.ndarray, batch: int) -> np.ndarray:
     taken = session.get_inputs()[0]
     x = x.astype(_WHOLE_NUMBERS.get(taken.type, np.float32), copy=False)
-    outputs = []
-    for start in range(0, len(x), batch):
-        chunk = x[start : start + batch]
-        # A fixed batch must be full: the last one is filled up, and the rest thrown away.
-        missing = batch - len(chunk) if isinstance(taken.shape[0], int) else 0
-        full = np.concatenate([chunk, np.repeat(chunk[-1:], missing, axis=0)])
-        try:
-            output = session.run(None, {taken.name: full})[0]
-        except Exception as error:
-            reason = " ".join(str(error).split())
-            raise ExportError(f"onnx_path: the model does not take x: {reason}") from error
-        outputs.append(output[: len(chunk)])
-    return np.concatenate(outputs)
+    try:
+        return onnx_outputs(session, x, batch_size=batch)
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ExportError(f"onnx_path: the model does not take x: {reason}") from error
 
 
 def _run_keras(model: Any, x: np.ndarray, batch: int, softmax: bool) -> np.ndarray:

@@ -12,6 +12,7 @@ from optuna_nas.export.model import onnx_bytes, replace_file, write_onnx
 from optuna_nas.export.preprocessing import Preprocessing
 from optuna_nas.export.quantization import float16_onnx, quantize_onnx
 from optuna_nas.export.rules import Rule, register_rule, supported_operations
+from optuna_nas.export.running import onnx_outputs, onnx_session
 from optuna_nas.export.weights import random_weights, weight_shapes
 from optuna_nas.export.writer import Layout, Writer
 
@@ -22,6 +23,8 @@ __all__ = [
     "Writer",
     "float16_onnx",
     "onnx_bytes",
+    "onnx_outputs",
+    "onnx_session",
     "quantize_onnx",
     "random_weights",
     "register_rule",

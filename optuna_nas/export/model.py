@@ -110,16 +110,23 @@ def onnx_bytes(
     helper, floats = onnx.helper, onnx.TensorProto.FLOAT
     taken = onnx.TensorProto.INT64 if tokens else floats
     axis = "batch" if batch is None else batch
+    body = helper.make_graph(
+        writer.nodes,
+        "architecture",
+        [helper.make_tensor_value_info(live.layers[0].name, taken, [axis, *live.input_shape])],
+        [helper.make_tensor_value_info(output, floats, [axis, *live.output_shape])],
+        writer.initializers,
+    )
+    return serialized(body, opset=opset, metadata=metadata)
+
+
+def serialized(
+    body: Any, *, opset: int = DEFAULT_OPSET, metadata: Mapping[str, str] | None = None
+) -> bytes:
+    """A model of an `onnx.GraphProto`; the same graph, the same bytes."""
+    helper = require_onnx().helper
     model = helper.make_model(
-        helper.make_graph(
-            writer.nodes,
-            "architecture",
-            [helper.make_tensor_value_info(live.layers[0].name, taken, [axis, *live.input_shape])],
-            [helper.make_tensor_value_info(output, floats, [axis, *live.output_shape])],
-            writer.initializers,
-        ),
-        opset_imports=[helper.make_opsetid("", opset)],
-        producer_name=PRODUCER,
+        body, opset_imports=[helper.make_opsetid("", opset)], producer_name=PRODUCER
     )
     # The oldest format that has this operator set, so that older runtimes read it too.
     model.ir_version = helper.find_min_ir_version_for(model.opset_import)

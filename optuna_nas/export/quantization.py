@@ -21,6 +21,7 @@ import numpy as np
 from optuna_nas.errors import ExportError
 from optuna_nas.export._onnx import require_onnx
 from optuna_nas.export.model import replace_file
+from optuna_nas.export.running import onnx_session
 
 CALIBRATION_BATCH = 32
 
@@ -130,10 +131,7 @@ def _failures(model: str | os.PathLike[str]) -> Iterator[None]:
 
 def _reader(tools: Any, model: str, examples: np.ndarray) -> Any:
     """Feeds examples to the tools, in batches of the size that the model takes."""
-    ort = _tools("onnxruntime")
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    inputs = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"]).get_inputs()
+    inputs = onnx_session(model).get_inputs()
     if len(inputs) != 1:
         raise ExportError(
             f"calibration: expected a model of one input, got {[item.name for item in inputs]}; "

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna_nas.export import Layout, Writer, random_weights, require_onnx
-from optuna_nas.export.model import DEFAULT_OPSET
+from optuna_nas.export.model import DEFAULT_OPSET, serialized
 from optuna_nas.export.rules import rule_for
 from optuna_nas.graph import ArchitectureGraph, LayerSpec, Shape
 from optuna_nas.profiling.fusion import FusedOperation, Part
@@ -134,9 +134,6 @@ def _serialized(layers: Sequence[LayerSpec]) -> bytes:
     layout = Layout.FIRST if writer.has(graph.output, Layout.FIRST) else Layout.LAST
     tensor = writer.read(graph.output, layout)
     output = helper.make_tensor_value_info(tensor, onnx.TensorProto.FLOAT, None)
-    model = helper.make_model(
-        helper.make_graph(writer.nodes, "operation", inputs, [output], writer.initializers),
-        opset_imports=[helper.make_opsetid("", DEFAULT_OPSET)],
+    return serialized(
+        helper.make_graph(writer.nodes, "operation", inputs, [output], writer.initializers)
     )
-    model.ir_version = helper.find_min_ir_version_for(model.opset_import)
-    return bytes(model.SerializeToString(deterministic=True))

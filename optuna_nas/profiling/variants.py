@@ -12,7 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from optuna_nas.errors import ProfilingError
-from optuna_nas.export.quantization import float16_onnx, quantize_onnx
+from optuna_nas.export import float16_onnx, onnx_outputs, onnx_session, quantize_onnx
 from optuna_nas.profiling.failures import failure
 from optuna_nas.profiling.latency import LatencyProfile
 from optuna_nas.profiling.measure import profile_many
@@ -130,23 +130,11 @@ def _share(hits: np.ndarray) -> float:
     return float(np.mean(hits))
 
 
-def _outputs(path: Path, x: np.ndarray, batch_size: int = 256) -> np.ndarray:
-    """The first output for all examples; a last batch that must be full is filled up."""
-    ort = require_onnxruntime()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
+def _outputs(path: Path, x: np.ndarray) -> np.ndarray:
+    """The first output for all examples."""
+    require_onnxruntime()
     try:
-        session = ort.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
-        item = session.get_inputs()[0]
-        fixed = isinstance(item.shape[0], int)
-        size = item.shape[0] if fixed else batch_size
-        outputs = []
-        for start in range(0, len(x), size):
-            chunk = x[start : start + size]
-            missing = size - len(chunk) if fixed else 0
-            full = np.concatenate([chunk, np.repeat(chunk[-1:], missing, axis=0)])
-            outputs.append(session.run(None, {item.name: full})[0][: len(chunk)])
+        outputs = onnx_outputs(onnx_session(path), x)
     except Exception as error:  # ONNX Runtime's exceptions share no public base
         raise failure(path, error, action="run") from error
-    return np.concatenate(outputs).astype(np.float64)
+    return outputs.astype(np.float64)
