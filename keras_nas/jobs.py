@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from optuna_nas.errors import UnsupportedOperationError
 from optuna_nas.export import Preprocessing
 from optuna_nas.fidelity import Fidelity
 from optuna_nas.graph import ArchitectureGraph
+
+if TYPE_CHECKING:
+    from optuna_nas.profiling import LatencyProfile
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def time_graph(
     device: Sequence[str] | None,
 ) -> dict[str, Any]:
     """Measure an architecture with random weights, as it would be exported."""
-    from optuna_nas.profiling import latency_of_graph, profile_onnx, profile_remote
+    from optuna_nas.profiling import latency_of_graph
 
     graph = ArchitectureGraph.from_json(graph_json)
     before = Preprocessing.from_dict(preprocessing)
@@ -105,10 +108,7 @@ def time_graph(
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "candidate.onnx"
             export_onnx(build_model(graph, seed=0), path, preprocessing=before, softmax=True)
-            if device is None:
-                profile = profile_onnx(path, **options)
-            else:
-                profile = profile_remote(path, command=device, **options)
+            (profile,) = _profiles([path], device, options)
     return profile.to_dict()
 
 
@@ -121,18 +121,23 @@ def time_files(
     device: Sequence[str] | None,
 ) -> list[dict[str, Any]]:
     """Measure exported models side by side, with the time each of their operations takes."""
-    from optuna_nas.profiling import profile_many, profile_many_remote
-
     options: dict[str, Any] = {
         "anchor_reference_ms": reference_ms,
         "budget_seconds": budget_seconds,
         "operations": True,
     }
+    return [profile.to_dict() for profile in _profiles(files, device, options)]
+
+
+def _profiles(
+    files: Sequence[str | Path], device: Sequence[str] | None, options: dict[str, Any]
+) -> list[LatencyProfile]:
+    """Profiles of files here, or on a device."""
+    from optuna_nas.profiling import profile_many, profile_many_remote
+
     if device is None:
-        profiles = profile_many(files, **options)
-    else:
-        profiles = profile_many_remote(files, command=device, **options)
-    return [profile.to_dict() for profile in profiles]
+        return profile_many(files, **options)
+    return profile_many_remote(files, command=device, **options)
 
 
 def train_graph(
