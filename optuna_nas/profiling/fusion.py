@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import Any, Protocol
 
 from optuna_nas.graph import ArchitectureGraph, Shape, get_operation
@@ -28,6 +27,9 @@ FUSED = frozenset(["activation", "add", "batch_normalization", "zero", "zero_pad
 
 MB = 4e-6
 """Megabytes that a weight takes, in float32."""
+
+MERGES = frozenset(["add", "multiply"])
+"""Computed two values at a time; of one value with a constant where only one is read."""
 
 _IRRELEVANT = frozenset(["momentum", "epsilon", "rate", "use_bias"])
 """Attributes that change no time worth a measurement."""
@@ -131,24 +133,107 @@ class _Node:
     output: Shape
 
 
+@dataclass(frozen=True)
+class Group:
+    """Layers that are executed as one so far.
+
+    Args:
+        parts: The layers.
+        shapes: What each of them reads.
+        external: What they read of other groups.
+        output: Shape given.
+    """
+
+    parts: tuple[Part, ...]
+    shapes: tuple[tuple[Shape, ...], ...] = ()
+    external: tuple[Shape, ...] = ()
+    output: Shape = ()
+
+    def joined(self, node: _Node, host: str) -> Group:
+        """With a layer that reads the value ``host`` of this group."""
+        read = zip(node.reads, node.shapes, strict=True)
+        external = tuple(shape for value, shape in read if value != host)
+        return Group(
+            (*self.parts, node.part),
+            (*self.shapes, node.shapes),
+            self.external + external,
+            node.output,
+        )
+
+    def takes(self, op: str) -> bool:
+        """Whether a layer is executed with these, which it alone reads."""
+        ops = [part.op for part in self.parts]
+        if op in WEIGHTED:
+            return ops == ["zero_padding2d"]
+        if WEIGHTED.isdisjoint(ops) or "activation" in ops:
+            return False
+        if op == "batch_normalization":
+            return ops[-1] in WEIGHTED
+        return op == "activation" or (op == "add" and "add" not in ops)
+
+    @property
+    def open(self) -> bool:
+        """Whether there are layers that it takes."""
+        return self.takes("conv2d") or self.takes("activation")
+
+    @property
+    def operation(self) -> FusedOperation:
+        """What is executed."""
+        return _known_operation(self.parts, self.shapes, self.external, self.output)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What is executed of a graph, which may be a part of a network's.
+
+    Args:
+        groups: What is complete.
+        last: What gives the graph's output, and may go on in the layers behind it.
+        constant: Whether the output is the same for all inputs.
+    """
+
+    groups: tuple[Group, ...]
+    last: Group | None
+    constant: bool = False
+
+
 def fused_operations(graph: ArchitectureGraph) -> Counter[FusedOperation]:
-    """How often each fused operation occurs in an architecture; dead layers are left out."""
+    """How often each fused operation occurs in an architecture.
+
+    Dead layers are left out, and those whose values a runtime knows before the first input.
+    """
+    segment = segment_of(graph)
+    groups = segment.groups if segment.last is None else (*segment.groups, segment.last)
+    return Counter(group.operation for group in groups)
+
+
+def segment_of(graph: ArchitectureGraph, before: Group | None = None) -> Segment:
+    """What is executed of a graph behind ``before``, the group that gives its input."""
     nodes, last = _nodes(graph)
+    if last is None:
+        return Segment((), None, constant=True)
     readers = Counter(value for node in nodes for value in node.reads)
-    readers[last] += 1  # the network's output is read from outside
-    groups: dict[str, list[_Node]] = {}  # by the value that each gives
+    groups: dict[str, Group] = {}  # by the value that each gives
+    if before is not None:
+        groups[graph.layers[0].name] = before
     for node in nodes:
-        host = next((v for v in node.reads if readers[v] == 1 and _joins(node, groups, v)), None)
-        groups[node.value] = [*([] if host is None else groups.pop(host)), node]
-    return Counter(map(_operation, groups.values()))
+        op = node.part.op
+        fusable = node.part.op not in MERGES or len(node.reads) > 1
+        alone = (v for v in node.reads if fusable and readers[v] == 1 and v in groups)
+        host = next((v for v in alone if groups[v].takes(op)), None)
+        if host is None:
+            groups[node.value] = Group((node.part,), (node.shapes,), node.shapes, node.output)
+        else:
+            groups[node.value] = groups.pop(host).joined(node, host)
+    return Segment(tuple(g for v, g in groups.items() if v != last), groups.get(last))
 
 
 def single_operation(
     op: str, attributes: Attributes, inputs: Sequence[Shape], output: Shape
 ) -> FusedOperation:
     """One layer by itself."""
-    part = part_of(op, get_operation(op).attributes(attributes))
-    return _operation([_Node("", part, ["" for _ in inputs], tuple(inputs), output)])
+    part, read = part_of(op, get_operation(op).attributes(attributes)), tuple(inputs)
+    return Group((part,), (read,), read, output).operation
 
 
 def is_free(op: str, inputs: Sequence[Shape], output: Shape) -> bool:
@@ -181,65 +266,63 @@ def short(value: Any) -> str:
     return str(value)
 
 
-def _nodes(graph: ArchitectureGraph) -> tuple[list[_Node], str]:
-    """Layers that take time, equal ones once, sums of several as sums of two; the last value."""
-    value: dict[str, str] = {}  # layer -> the value that it gives
-    seen: dict[tuple[Part, tuple[str, ...]], str] = {}
+def _nodes(graph: ArchitectureGraph) -> tuple[list[_Node], str | None]:
+    """Layers that take time, equal ones once, sums of several as sums of two; the last value.
+
+    A value that rests on none but zeros is a constant, which a runtime computes beforehand; the
+    last value is None where it is one. What is merged with constants is executed by itself, for
+    the sake of their layout: it reads one value.
+    """
+    value: dict[str, str | None] = {}  # layer -> the value that it gives, None for constants
+    seen: dict[tuple[Part, tuple[str | None, ...]], str] = {}
     nodes: list[_Node] = []
     layers, output = pruned_layers(graph)
     for layer in layers:
-        shapes = tuple(graph.shapes[name] for name in layer.inputs)
-        given = graph.shapes[layer.name]
+        name = layer.name
+        reads = tuple(value[source] for source in layer.inputs)
+        if layer.op == "zero" or (reads and not any(reads)):
+            value[name] = None
+            continue
+        shapes = tuple(graph.shapes[source] for source in layer.inputs)
+        given = graph.shapes[name]
         if is_free(layer.op, shapes, given):
-            value[layer.name] = value[layer.inputs[0]] if layer.inputs else layer.name
+            value[name] = reads[0] if reads else name
             continue
         part = part_of(layer.op, layer.attributes)
-        reads = tuple(value[name] for name in layer.inputs)
-        value[layer.name] = layer.name
+        value[name] = name
         if part.op not in WEIGHTED and not get_operation(part.op).params(part.attributes, shapes):
-            value[layer.name] = seen.setdefault((part, reads), layer.name)
-        if value[layer.name] == layer.name:
-            nodes.extend(_binary(layer.name, part, reads, shapes, given))
-    return nodes, value[output]
+            value[name] = seen.setdefault((part, reads), name)
+        if value[name] == name:
+            live = [(read, shape) for read, shape in zip(reads, shapes, strict=True) if read]
+            sources, seen_shapes = zip(*live, strict=True)
+            nodes.extend(_binary(name, part, sources, seen_shapes, given, len(live) < len(reads)))
+    needed = {value[output]}
+    for node in reversed(nodes):
+        if node.value in needed:
+            needed.update(node.reads)
+    return [node for node in nodes if node.value in needed], value[output]
 
 
 def _binary(
-    name: str, part: Part, reads: Sequence[str], shapes: tuple[Shape, ...], output: Shape
+    name: str,
+    part: Part,
+    reads: Sequence[str],
+    shapes: tuple[Shape, ...],
+    output: Shape,
+    constants: bool,
 ) -> list[_Node]:
     """A layer; one that sums or multiplies several values as a runtime does, two at a time."""
-    if part.op not in ("add", "multiply") or len(reads) <= 2:
+    if part.op not in MERGES:
         return [_Node(name, part, reads, shapes, output)]
     nodes: list[_Node] = []
     left, seen = reads[0], shapes[0]
     for k, (right, shape) in enumerate(zip(reads[1:], shapes[1:], strict=True), start=2):
-        value = name if k == len(reads) else f"{name}/{k}"
+        value = name if k == len(reads) and not constants else f"{name}/{k}"
         nodes.append(_Node(value, part, (left, right), (seen, shape), output))
         left, seen = value, output
+    if constants:
+        nodes.append(_Node(name, part, (left,), (seen,), output))
     return nodes
-
-
-def _joins(node: _Node, groups: Mapping[str, list[_Node]], host: str) -> bool:
-    """Whether a layer is executed with the one whose value ``host`` it alone reads."""
-    ops = [other.part.op for other in groups.get(host, ())]
-    op = node.part.op
-    if op in WEIGHTED:
-        return ops == ["zero_padding2d"]
-    if WEIGHTED.isdisjoint(ops) or "activation" in ops:
-        return False
-    if op == "batch_normalization":
-        return ops[-1] in WEIGHTED
-    return op == "activation" or (op == "add" and "add" not in ops)
-
-
-def _operation(nodes: Sequence[_Node]) -> FusedOperation:
-    external = list(nodes[0].shapes)
-    for before, node in pairwise(nodes):
-        if len(node.reads) > 1:
-            rest = zip(node.reads, node.shapes, strict=True)
-            external += [shape for value, shape in rest if value != before.value]
-    parts = tuple(node.part for node in nodes)
-    shapes = tuple(node.shapes for node in nodes)
-    return _known_operation(parts, shapes, tuple(external), nodes[-1].output)
 
 
 # Networks of a space are made of the same few: a prediction looks most of them up.

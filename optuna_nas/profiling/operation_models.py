@@ -20,8 +20,8 @@ from typing import Any
 from optuna_nas.export import Layout, Writer, random_weights, require_onnx
 from optuna_nas.export.model import DEFAULT_OPSET, serialized
 from optuna_nas.export.rules import rule_for
-from optuna_nas.graph import ArchitectureGraph, LayerSpec, Shape
-from optuna_nas.profiling.fusion import FusedOperation, Part
+from optuna_nas.graph import ArchitectureGraph, LayerSpec, Shape, get_operation
+from optuna_nas.profiling.fusion import MERGES, FusedOperation, Part
 
 _SEQUENCES = ("conv1d", "pooling1d")
 _ONE = (1, 1)
@@ -73,7 +73,10 @@ def operation_model(operation: FusedOperation) -> bytes:
     # The first layer reads all there is but what additions further down the chain read.
     additions = sum(part.op == "add" for part in others)
     split = len(values) - additions
-    chain, waiting = _add(layers, first, values[:split]), values[split:]
+    read, waiting = values[:split], values[split:]
+    if first.op in MERGES and len(read) == 1:
+        read.append(_constant(layers, read[0]))
+    chain = _add(layers, first, read)
     for part in others:
         beside = [waiting.pop(0)] if part.op == "add" else []
         chain = _add(layers, part, [chain, *beside])
@@ -104,6 +107,13 @@ def _add(layers: list[LayerSpec], part: Part, inputs: Sequence[str]) -> str:
     name = f"layer{len(layers)}"
     layers.append(LayerSpec(name, part.op, part.attributes, tuple(inputs)))
     return name
+
+
+def _constant(layers: list[LayerSpec], value: str) -> str:
+    """A value that the runtime computes beforehand, of the shape of another, and not zero."""
+    attributes = get_operation("batch_normalization").attributes({})
+    zero = _add(layers, Part("zero", {}), [value])
+    return _add(layers, Part("batch_normalization", attributes), [zero])
 
 
 def _probed(layers: list[LayerSpec], value: str, shape: Shape) -> str:

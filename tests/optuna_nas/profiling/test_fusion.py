@@ -140,3 +140,18 @@ def test_the_time_of_an_operation_is_what_probes_leave():
     assert operation_time(10.0, pooled, probes, 1.0) == pytest.approx(10.0 - 1.5 - 0.5)
     total = single_operation("add", {}, [(8, 8, 4), (8, 8, 4)], (8, 8, 4))
     assert operation_time(10.0, total, probes, 1.0) == pytest.approx(10.0 - 4.5 + 0.5)
+
+
+def test_what_rests_on_zeros_alone_is_known_beforehand():
+    builder = GraphBuilder((8, 8, 8))
+    nothing = builder.add("zero", {}, ["input"])
+    normal = builder.add("batch_normalization", {}, [nothing])
+    shifted = builder.add("conv2d", CONV, [builder.add("activation", RELU, [normal])])
+    conv = builder.add("conv2d", CONV, ["input"])
+    total = builder.add("add", {}, [conv, shifted])
+    assert operations_of(builder, total) == {"conv2d": 1, "add": 1}
+    assert operations_of(builder, shifted) == {}
+    add = next(o for o in fused_operations(builder.graph(total)) if o.main.op == "add")
+    assert add.inputs == ((8, 8, 8),)
+    session = onnxruntime.InferenceSession(operation_model(add))
+    assert len(session.get_inputs()) == 1
