@@ -8,7 +8,7 @@ weights, and Keras's export.
 Keras's export goes on computing what is multiplied by the zeros of a "none" edge, which our writer
 leaves out. Such networks are marked with a star, and compared with our export alone.
 
-    python benchmarks/latency_before_training.py                # 30 networks, about 3 minutes
+    python benchmarks/latency_before_training.py                # 50 networks, about 5 minutes
     python benchmarks/latency_before_training.py --networks 5
 """
 
@@ -28,12 +28,13 @@ import numpy as np
 from keras_nas import build_model, export_onnx
 from optuna_nas.export import onnx_bytes, write_onnx
 from optuna_nas.graph import ArchitectureGraph
-from optuna_nas.profiling import LatencyProfile, profile_many
+from optuna_nas.profiling import LatencyProfile, Quality, profile_many
 from optuna_nas.spaces import nas_bench_201
 
 REPEATS = 5  # of what takes milliseconds
-DEMANDED_SPEEDUP = 50.0
-DEMANDED_ERROR = 0.05
+DEMANDED_SPEEDUP = 100.0
+DEMANDED_ERROR = 0.03
+DEMANDED_TAU = 0.97
 
 
 def seconds(action: Callable[[], Any], repeats: int = 1) -> float:
@@ -79,7 +80,7 @@ def measure(
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--networks", type=int, default=30)
+    parser.add_argument("--networks", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--budget", type=float, default=1.0, help="seconds of timing a file")
     parser.add_argument("--json", type=Path, help="also write all numbers to this file")
@@ -118,10 +119,10 @@ def main() -> int:
                 flush=True,
             )
 
-    speedups = np.array([row["seconds"]["keras"] / row["seconds"]["skeleton"] for row in rows])
-    ours = np.abs([row["errors"][0] for row in rows])
-    comparable = np.array([abs(row["errors"][1]) for row in rows if not row["zeros"]])
-    zeros = [row["min_ms"][2] / row["min_ms"][1] for row in rows if row["zeros"]]
+    exports = [row["seconds"]["build"] + row["seconds"]["keras"] for row in rows]
+    speedups = np.array(exports) / [row["seconds"]["skeleton"] for row in rows]
+    latencies = np.array([row["min_ms"] for row in rows])  # (networks, files)
+    like = np.array([not row["zeros"] for row in rows])
     where = profiles[0].provenance
     print(
         f"\n{where['cpu']}, {where['cores']} cores, load {where['load_average']}, {where['os']}, "
@@ -129,26 +130,37 @@ def main() -> int:
     )
     low, median, high = np.quantile(speedups, [0, 0.5, 1])
     print(
-        f"skeleton against Keras's export: {median:.0f}x quicker (from {low:.0f}x to {high:.0f}x), "
-        f"without the time to build the Keras model"
+        f"skeleton against building and exporting with Keras: {median:.0f}x quicker (from "
+        f"{low:.0f}x to {high:.0f}x)"
     )
-    for name, errors in (("our export", ours), ("Keras's export", comparable)):
-        if len(errors):
-            print(
-                f"latency of the skeleton against {name}, {len(errors)} networks: "
-                f"mean error {errors.mean():.2%}, largest {errors.max():.2%}"
-            )
-    if zeros:
+    reached = low >= DEMANDED_SPEEDUP
+    everything = np.ones(len(rows), bool)
+    compared = (("our export", 1, everything, DEMANDED_TAU), ("Keras's export", 2, like, -1.0))
+    for name, column, among, tau in compared:
+        if among.sum() < 2:
+            continue
+        quality = Quality.of(latencies[among, 0], latencies[among, column])
+        largest = np.abs(latencies[among, 0] / latencies[among, column] - 1.0).max()
         print(
-            f"{len(zeros)} networks with 'none' edges (*): Keras's export takes "
-            f"{min(zeros):.2f} to {max(zeros):.2f} times as long as ours"
+            f"latency of the skeleton against {name}, {quality.networks} networks: median error "
+            f"{quality.median_error:.2%}, largest {largest:.2%}, Kendall tau "
+            f"{quality.kendall_tau:.3f}"
+        )
+        reached &= bool(largest <= DEMANDED_ERROR and quality.kendall_tau >= tau)
+    if not like.all():
+        ratios = latencies[~like, 2] / latencies[~like, 1]
+        print(
+            f"{len(ratios)} networks with 'none' edges (*): Keras's export takes "
+            f"{ratios.min():.2f} to {ratios.max():.2f} times as long as ours"
         )
     if options.json:
         state = {"environment": dict(where), "networks": rows}
         options.json.write_text(json.dumps(state, indent=2))
-    largest = max(ours.max(), comparable.max(initial=0.0))
-    reached = low >= DEMANDED_SPEEDUP and largest <= DEMANDED_ERROR
-    print("demanded: 50x quicker and within 5 % on every network:", "yes" if reached else "NO")
+    print(
+        f"demanded: {DEMANDED_SPEEDUP:.0f}x quicker and within {DEMANDED_ERROR:.0%} on every "
+        f"network, Kendall tau of {DEMANDED_TAU} with the models that are delivered:",
+        "yes" if reached else "NO",
+    )
     return 0 if reached else 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from optuna.study import Study
@@ -19,7 +20,12 @@ class StudyMismatchError(NASError, ValueError):
 
 
 def bind_study(
-    study: Study, *, space: SearchSpace, metrics: Sequence[Metric], task: Mapping[str, Any]
+    study: Study,
+    *,
+    space: SearchSpace,
+    metrics: Sequence[Metric],
+    task: Mapping[str, Any],
+    facts: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Tie a study to its task at the first call; later, check that it is still the same.
 
@@ -29,6 +35,7 @@ def bind_study(
         metrics: Its objectives, in order.
         task: What else its values depend on: the data's fingerprint as ``data``, and how a
             candidate is trained.
+        facts: What a report should say besides.
 
     Raises:
         SpaceMismatchError: The study was made with another space.
@@ -47,7 +54,7 @@ def bind_study(
         elif stored != mine:
             raise StudyMismatchError(_difference(study.study_name, stored, mine), stored)
     if ENVIRONMENT not in attributes:
-        study.set_user_attr(ENVIRONMENT, environment())
+        study.set_user_attr(ENVIRONMENT, {**environment(), **facts})
 
 
 def anchor_of(study: Study) -> float | None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import optuna
@@ -24,7 +25,8 @@ from keras_nas.isolation.errors import describe
 from keras_nas.limits import Limits
 from keras_nas.metrics import metrics_named
 from optuna_nas._optuna import FAILURE, TrialRecord, own, record_of, save_record, trials_of
-from optuna_nas.errors import NASError
+from optuna_nas.errors import NASError, ProfilingError
+from optuna_nas.profiling import AdditiveLatency
 from optuna_nas.space import SearchSpace
 
 INTERRUPTED = "interrupted"
@@ -76,6 +78,8 @@ class NASObjective:
         device: Command that runs a Python program from its standard input on the device whose
             latency counts, such as ``["ssh", "pi", "python3", "-"]``; None: this machine. The
             device needs Python 3.10, NumPy and ONNX Runtime.
+        latency_table: Predicts latencies, which are not measured then: a `LatencyTable` or a
+            `LatencyPredictor`, maybe of a device that is not at hand.
         data_folder: Where a folder for the workers' data is made; among the temporary ones where
             left out. It is removed by `close`.
         seed: Seed of the weights and of the order of rows.
@@ -105,6 +109,7 @@ class NASObjective:
         reuse: bool = True,
         latency_seconds: float = 0.3,
         device: Sequence[str] | None = None,
+        latency_table: AdditiveLatency | None = None,
         data_folder: Path | None = None,
         seed: int = 0,
     ) -> None:
@@ -122,6 +127,7 @@ class NASObjective:
             seed=seed,
         )
         self.device = None if device is None else list(device)
+        self.latency_table = latency_table
         self.evaluator = Evaluator(
             self.data,
             isolation=isolation,
@@ -183,6 +189,9 @@ class NASObjective:
         except JobError as error:
             attempt.save()
             return self._fail(trial, error.reason, error.details)
+        except ProfilingError as error:  # the table has nothing like one of its operations
+            attempt.save()
+            return self._fail(trial, str(error))
 
     def close(self) -> None:
         """End the worker processes; a later trial starts new ones."""
@@ -209,11 +218,10 @@ class NASObjective:
                 profile = candidate.latency(attempt.graph, reference)
                 measured["latency_ms"] = profile.calibrated_ms
                 measured["size_bytes"] = profile.size_bytes
-                attempt.learn(
-                    latency_ms=profile.calibrated_ms,
-                    latency=profile.to_dict(),
-                    latency_s=profile.seconds,
-                )
+                attempt.learn(latency=profile.to_dict(), latency_s=profile.seconds)
+            if self.latency_table is not None:
+                measured["latency_ms"] = self.latency_table.predict(attempt.graph)
+            attempt.learn(latency_ms=measured.get("latency_ms"))
             violations = self.limits.violations(measured)
             for name, violation in violations.items():
                 attempt.trial.set_constraint(name, violation)
@@ -286,8 +294,8 @@ class NASObjective:
         """Tie a study to this task; later, check that it is still the same. Trials do it anyway.
 
         Returns:
-            Time of the latency anchor in milliseconds, measured once a study; None where no
-            latency is needed.
+            Time of the latency anchor in milliseconds, measured once a study; None where
+            nothing is to be measured.
 
         Raises:
             SpaceMismatchError: The study was made with another space.
@@ -306,11 +314,16 @@ class NASObjective:
         task = {"data": self.data.fingerprint, **self.plan.to_dict(), **limits}
         if self.device is not None:
             task["device"] = shlex.join(self.device)
-        bind_study(study, space=self.space, metrics=self.metrics, task=task)
+        facts = {}
+        if self.latency_table is not None:
+            task["latency_table"] = sha256(self.latency_table.to_json().encode()).hexdigest()[:16]
+            where = self.latency_table.provenance.get("cpu", "an unknown device")
+            facts["latencies of trials"] = f"predicted by a table of {where}"
+        bind_study(study, space=self.space, metrics=self.metrics, task=task, facts=facts)
 
     def _anchor(self, study: Study) -> float | None:
-        timed = {"latency_ms", "size_bytes"}.intersection(self.objectives)
-        if not timed and self.limits.latency_ms is None:
+        timed = "latency_ms" in self.objectives or self.limits.latency_ms is not None
+        if "size_bytes" not in self.objectives and (not timed or self.latency_table is not None):
             return None
         milliseconds = anchor_of(study)
         if milliseconds is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def export_trial(
         raise SettingsError(f"epochs must be 1 or more, got {epochs}", epochs)
     listener = listener or Listener()
     folder, about = _open(path)
-    settings = SearchSettings.from_dict(about["settings"])
+    # What is trained in full is not timed: the table need not be there any more.
+    settings = replace(SearchSettings.from_dict(about["settings"]), latency_table=None)
     study = folder.existing_study(about["study"])
     trials = study.get_trials(deepcopy=False)
     if not 0 <= number < len(trials):

@@ -26,6 +26,7 @@ from keras_nas.run_folder import RunFolder, RunFolderError
 from keras_nas.settings import SearchSettings
 from optuna_nas._optuna import FAILURE, violation_of
 from optuna_nas.errors import NASError
+from optuna_nas.profiling import LatencyTable
 from optuna_nas.space import SearchSpace
 
 GIVE_UP_AFTER = 8
@@ -105,7 +106,7 @@ def make_objective(
     settings: SearchSettings, space: SearchSpace, data: Dataset, data_folder: Path | None = None
 ) -> NASObjective:
     """The objective that settings describe."""
-    memory = settings.trial_memory_mib
+    memory, table = settings.trial_memory_mib, settings.latency_table
     return NASObjective(
         space,
         data,
@@ -117,6 +118,7 @@ def make_objective(
         max_latency_ms=settings.max_latency_ms,
         max_params=settings.max_params,
         device=None if settings.device is None else shlex.split(settings.device),
+        latency_table=None if table is None else LatencyTable.load(table),
         isolation=settings.isolation,
         threads=settings.threads_each,
         time_limit=settings.trial_timeout,

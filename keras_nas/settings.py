@@ -34,6 +34,7 @@ class SearchSettings:
         max_params: Hard limit of the trainable parameters.
         device: Command that runs a Python program from its standard input on the device whose
             latency counts; None: this machine.
+        latency_table: File of a `LatencyTable` that predicts latencies instead; None: measure.
         epochs: Epochs of a trial.
         batch_size: Rows a step.
         learning_rate: Of the first step.
@@ -64,6 +65,7 @@ class SearchSettings:
     max_latency_ms: float | None = None
     max_params: int | None = None
     device: str | None = None
+    latency_table: str | None = None
     epochs: int = 10
     batch_size: int = 64
     learning_rate: float = LEARNING_RATE

@@ -5,6 +5,8 @@ from __future__ import annotations
 import typer
 
 from keras_nas.cli.inspect import describe, export, report
+from keras_nas.cli.latency_table import EXAMPLES as TABLES
+from keras_nas.cli.latency_table import latency_table
 from keras_nas.cli.register import register
 from keras_nas.cli.search import EXAMPLES, search
 
@@ -23,6 +25,9 @@ app.command()(report)
 app.command()(export)
 app.command()(register)
 app.command()(describe)
+app.command(help="Measure what operations of a space take, here or on a device.\n" + TABLES)(
+    latency_table
+)
 
 
 def main() -> None:

@@ -125,6 +125,16 @@ def search(
             show_default=False,
         ),
     ] = None,
+    latency_table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Predict latencies by this table, of any device, instead of measuring them; "
+            "see [cyan]keras-nas latency-table --help[/].",
+            rich_help_panel=_SEARCH,
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[
         int,
         typer.Option(
@@ -238,6 +248,7 @@ def search(
             max_latency_ms=max_latency_ms,
             max_params=max_params,
             device=device,
+            latency_table=latency_table,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,

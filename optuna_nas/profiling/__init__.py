@@ -8,18 +8,15 @@ trained, from a skeleton with random weights; `measure_variants` tells what int8
 Needs the extra ``optuna-nas[onnx]``; nothing is imported before a function is called.
 """
 
+from optuna_nas.profiling.additive import AdditiveLatency
 from optuna_nas.profiling.anchor import ANCHOR_NAME, anchor_bytes
 from optuna_nas.profiling.fitting import Quality
 from optuna_nas.profiling.job import LatencyJob
 from optuna_nas.profiling.latency import LatencyProfile, OperationTime
 from optuna_nas.profiling.latency_predictor import LatencyPredictor
 from optuna_nas.profiling.latency_table import LatencyTable
-from optuna_nas.profiling.measure import (
-    anchor_reference_ms,
-    latency_of_graph,
-    profile_many,
-    profile_onnx,
-)
+from optuna_nas.profiling.measure import profile_many, profile_onnx
+from optuna_nas.profiling.reference import anchor_reference_ms
 from optuna_nas.profiling.remote import (
     device_program,
     profile_many_remote,
@@ -27,11 +24,13 @@ from optuna_nas.profiling.remote import (
     read_profiles,
 )
 from optuna_nas.profiling.session import require_onnxruntime
+from optuna_nas.profiling.skeleton import latency_of_graph
 from optuna_nas.profiling.timing import ModelTimes, time_models
 from optuna_nas.profiling.variants import Variant, measure_variants
 
 __all__ = [
     "ANCHOR_NAME",
+    "AdditiveLatency",
     "LatencyJob",
     "LatencyPredictor",
     "LatencyProfile",

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
 from optuna_nas.errors import ProfilingError
 from optuna_nas.graph import ArchitectureGraph, Shape
+from optuna_nas.profiling.additive import AdditiveLatency
 from optuna_nas.profiling.fitting import checked_latencies, fit_relative
 from optuna_nas.profiling.fusion import (
     FUSED,
     MB,
+    FusedOperation,
     LayerLike,
     fused_operations,
     is_free,
     single_operation,
 )
 from optuna_nas.profiling.latency import LatencyProfile, require_like_environments
+from optuna_nas.space import SearchSpace
 
 MILLION = 1e-6
 
@@ -29,7 +32,7 @@ FEWEST = 4
 
 
 @dataclass(frozen=True)
-class LatencyPredictor:
+class LatencyPredictor(AdditiveLatency):
     """Latencies where operations can't be timed by themselves, from those of whole networks.
 
         latency = offset + per_mb (megabytes of weights) + each (number of operations)
@@ -47,6 +50,7 @@ class LatencyPredictor:
         ms_each: Of (1).
         deviations: Of (1), by kind; 0 for kinds that are not listed.
         provenance: Where the networks were measured.
+        space: The space, for genotypes to be predicted; None for graphs only.
     """
 
     offset_ms: float
@@ -55,18 +59,22 @@ class LatencyPredictor:
     ms_each: float
     deviations: Mapping[str, float]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    space: SearchSpace | None = None
 
     @classmethod
     def fit(
         cls,
         graphs: Sequence[ArchitectureGraph],
         latencies: Sequence[float] | Sequence[LatencyProfile],
+        *,
+        space: SearchSpace | None = None,
     ) -> LatencyPredictor:
         """Fits (1) to measured networks, to the least relative error.
 
         Args:
             graphs: Their graphs; random ones of the space are best.
             latencies: In milliseconds; or profiles, whose `calibrated_ms` counts.
+            space: Their space, for genotypes to be predicted.
 
         Raises:
             ProfilingError: There are fewer than four, not as many of one as of the other, a
@@ -88,14 +96,13 @@ class LatencyPredictor:
         fit = fit_relative(shared, measured, prior=np.zeros(4), own=own)
         offset, rate, per_mb, each = map(float, fit.shared)
         deviations = {kind: float(d) for kind, d in zip(kinds, fit.own, strict=True) if d}
-        return cls(offset, rate, per_mb, each, deviations, dict(provenance))
+        return cls(offset, rate, per_mb, each, deviations, dict(provenance), space)
 
-    def predict(self, graph: ArchitectureGraph) -> float:
-        """Latency of a network in milliseconds, by (1)."""
-        row, works = _features(graph)
-        coefficients = np.array([self.offset_ms, self.rate, self.ms_per_mb, self.ms_each])
-        own = sum(self.deviations.get(kind, 0.0) * work for kind, work in works.items())
-        return float(row @ coefficients) + own  # (1)
+    def operation_ms(self, operation: FusedOperation) -> float:
+        """Milliseconds that an operation adds to a network, by (1)."""
+        rate = self.rate + self.deviations.get(operation.kind, 0.0)
+        megabytes = MB * operation.weights
+        return self.ms_each + rate * operation.work * MILLION + self.ms_per_mb * megabytes
 
     def cost_of(self, layer: LayerLike, inputs: Sequence[Shape], output: Shape) -> float:
         """Milliseconds that a layer adds, for the expected cost of a supernet, without the offset.
@@ -107,19 +114,14 @@ class LatencyPredictor:
         """
         if layer.op in FUSED or is_free(layer.op, inputs, output):
             return 0.0
-        operation = single_operation(layer.op, layer.attributes, inputs, output)
-        rate = self.rate + self.deviations.get(operation.kind, 0.0)
-        megabytes = MB * operation.weights
-        return self.ms_each + rate * operation.work * MILLION + self.ms_per_mb * megabytes
+        return self.operation_ms(single_operation(layer.op, layer.attributes, inputs, output))
 
     def to_json(self) -> str:
         """Serialise; `from_json` returns an equal predictor."""
+        state = {item.name: getattr(self, item.name) for item in fields(self)}
+        state["space"] = None if self.space is None else self.space.to_json()
         return json.dumps(
-            {
-                **vars(self),
-                "deviations": dict(self.deviations),
-                "provenance": dict(self.provenance),
-            }
+            {**state, "deviations": dict(self.deviations), "provenance": dict(self.provenance)}
         )
 
     @classmethod
@@ -130,8 +132,11 @@ class LatencyPredictor:
             ProfilingError: The text is no JSON of a predictor.
         """
         try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError) as error:
+            state = json.loads(text)
+            if state.get("space") is not None:
+                state["space"] = SearchSpace.from_json(state["space"])
+            return cls(**state)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ProfilingError(
                 f"this is not the JSON of a latency predictor: {error!r}"
             ) from error

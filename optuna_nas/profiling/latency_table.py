@@ -14,8 +14,16 @@ import numpy as np
 from optuna_nas.errors import ProfilingError
 from optuna_nas.export import replace_file
 from optuna_nas.graph import ArchitectureGraph, Shape
+from optuna_nas.profiling.additive import AdditiveLatency
 from optuna_nas.profiling.fitting import Quality, checked_latencies, fit_relative
-from optuna_nas.profiling.fusion import MB, LayerLike, fused_operations, is_free, single_operation
+from optuna_nas.profiling.fusion import (
+    MB,
+    FusedOperation,
+    LayerLike,
+    fused_operations,
+    is_free,
+    single_operation,
+)
 from optuna_nas.profiling.job import EMPTY, LatencyJob, held_out, network
 from optuna_nas.profiling.latency import LatencyProfile, require_like_environments
 from optuna_nas.profiling.on_device import RESULT_FILE
@@ -32,7 +40,7 @@ Timer = Callable[[Mapping[str, Callable[[], bytes]]], ModelTimes]
 
 
 @dataclass(frozen=True)
-class LatencyTable:
+class LatencyTable(AdditiveLatency):
     """Latencies on one device, from the times of fused operations.
 
         latency = offset + scale (sum of the operations' times)
@@ -164,26 +172,22 @@ class LatencyTable:
         offset, scale, per_mb = map(float, fit.shared)
         return replace(self, offset_ms=offset, scale=scale, ms_per_mb=per_mb, quality=None)
 
-    def predict(self, network: ArchitectureGraph | Genotype) -> float:
-        """Latency of a network in milliseconds, by (1).
+    def operation_ms(self, operation: FusedOperation) -> float:
+        """Milliseconds that an operation adds to a network, by (1).
 
-        Operations that were not measured are interpolated: the time of the one of their family that
-        is nearest in work (MACs, and values read and written), times the ratio of the two works.
-        `covers` tells whether any are.
-
-        Args:
-            network: Its graph, or a genotype of the table's space.
+        One that was not measured is interpolated: the time of the one of its family that is nearest
+        in work (MACs, and values read and written), times the ratio of the two works. `covers`
+        tells whether a network has any.
 
         Raises:
-            ProfilingError: Nothing like an operation was measured, or a genotype is given and the
-                table has no space.
+            ProfilingError: Nothing like it was measured.
         """
-        time, megabytes = self._sums(self._graph(network))
-        return self.offset_ms + self.scale * time + self.ms_per_mb * megabytes  # (1)
+        time, megabytes = self.operations.ms(operation), operation.weights * MB
+        return self.scale * time + self.ms_per_mb * megabytes
 
     def missing(self, network: ArchitectureGraph | Genotype) -> list[str]:
         """Keys of a network's operations that were not measured, sorted."""
-        keys = {operation.key for operation in fused_operations(self._graph(network))}
+        keys = {operation.key for operation in fused_operations(self.graph_of(network))}
         return sorted(keys - set(self.operations.entries))
 
     def covers(self, network: ArchitectureGraph | Genotype) -> bool:
@@ -223,15 +227,6 @@ class LatencyTable:
         for profile in profiles:
             require_like_environments(self.provenance, profile.provenance)
         return Quality.of(list(map(self.predict, networks)), [p.calibrated_ms for p in profiles])
-
-    def _graph(self, network: ArchitectureGraph | Genotype) -> ArchitectureGraph:
-        if isinstance(network, ArchitectureGraph):
-            return network
-        if self.space is None:
-            raise ProfilingError(
-                "network: this table has no space to read a genotype with; pass the graph", network
-            )
-        return self.space.graph(network)
 
     def _sums(self, graph: ArchitectureGraph) -> tuple[float, float]:
         """Milliseconds of all operations, and megabytes of weights."""

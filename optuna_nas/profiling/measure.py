@@ -1,4 +1,4 @@
-"""`profile_onnx` and its relatives: the protocol that turns timed rounds into a `LatencyProfile`.
+"""`profile_onnx` and `profile_many`: the protocol that turns timed rounds into a `LatencyProfile`.
 
 The protocol: one thread that does not spin, static shapes, bound inputs and outputs, warm-up until
 stationary, no garbage collection, rounds in which the model alternates with a fixed anchor
@@ -9,9 +9,9 @@ candidate's minimum varies by 5 % between measurements, its ratio to the anchor'
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +27,6 @@ from optuna_nas.profiling.latency import LatencyProfile
 from optuna_nas.profiling.operations import operation_times
 from optuna_nas.profiling.rounds import alternate
 from optuna_nas.profiling.session import LoadedModel, load_model, require_onnxruntime
-
-if TYPE_CHECKING:
-    from optuna_nas.export import Preprocessing
-    from optuna_nas.graph import ArchitectureGraph
 
 CPU = "CPUExecutionProvider"
 
@@ -210,85 +206,6 @@ def profile_many(
             )
         )
     return profiles
-
-
-def latency_of_graph(
-    graph: ArchitectureGraph,
-    *,
-    seed: int = 0,
-    batch: int = 1,
-    preprocessing: Preprocessing | None = None,
-    softmax: bool = False,
-    command: Sequence[str] | None = None,
-    **options: Any,
-) -> LatencyProfile:
-    """Measures an architecture before it is trained: a skeleton with random weights, in memory.
-
-    Needs neither Keras nor a file; writing the skeleton takes milliseconds.
-
-    Args:
-        graph: The architecture.
-        seed: Of the random weights, which do not change the latency.
-        batch: Batch size.
-        preprocessing: Put into the model, as it would be on export.
-        softmax: End in a softmax, as on export.
-        command: Measure on the device that this reaches, see `profile_remote`.
-        **options: Passed on to `profile_onnx`.
-
-    Raises:
-        ExportError: The `onnx` package is missing, or an operation has no rule.
-        ProfilingError: As for `profile_onnx`.
-    """
-    from optuna_nas.export import onnx_bytes
-
-    model = onnx_bytes(graph, seed=seed, batch=batch, preprocessing=preprocessing, softmax=softmax)
-    if command is not None:
-        from optuna_nas.profiling.remote import profile_remote
-
-        return profile_remote(model, command=command, batch=batch, **options)
-    return profile_onnx(model, batch=batch, **options)
-
-
-def anchor_reference_ms(
-    *,
-    seconds: float = 1.0,
-    threads: int = 1,
-    provider: str = CPU,
-    repeats: int = 3,
-    command: Sequence[str] | None = None,
-) -> float:
-    """Time of the anchor here or on a device, in an undisturbed moment, in milliseconds.
-
-    Measured once a study and stored with it, it turns ratios into milliseconds. The quickest of
-    several measurements with pauses between them, so that a slow spell is less likely to cover
-    all of them.
-
-    Args:
-        seconds: Measuring time in all; pauses of the same length come on top.
-        threads: As for `profile_onnx`.
-        provider: As for `profile_onnx`.
-        repeats: Number of measurements.
-        command: Measure on the device that this reaches, see `profile_remote`.
-    """
-    measure: Callable[..., LatencyProfile] = profile_onnx
-    if command is not None:
-        from optuna_nas.profiling.remote import profile_remote
-
-        measure = partial(profile_remote, command=command)
-    quickest = float("inf")
-    for repeat in range(repeats):
-        if repeat:
-            time.sleep(seconds / repeats)
-        profile = measure(
-            anchor_bytes(),
-            threads=threads,
-            provider=provider,
-            anchor=False,
-            budget_seconds=seconds / repeats,
-            target_ci=0.0,
-        )
-        quickest = min(quickest, profile.min_ms)
-    return quickest
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 from optuna_nas.profiling import LatencyProfile
@@ -39,3 +41,15 @@ def test_errors_are_one_line(tmp_path: Path, capsys):
     assert captured.out == ""
     assert captured.err.startswith("error: model: there is no file")
     assert captured.err.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, model):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model)
+    command = [sys.executable, "-m", "optuna_nas.profiling", str(path), "--budget", "0.05"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141

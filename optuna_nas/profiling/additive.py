@@ -1,0 +1,73 @@
+"""Latencies that are an offset and a sum over fused operations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from optuna_nas.errors import ProfilingError
+from optuna_nas.graph import ArchitectureGraph
+from optuna_nas.profiling.fusion import FusedOperation
+from optuna_nas.profiling.genotype_costs import GenotypeCosts, total
+from optuna_nas.space import Genotype, SearchSpace
+
+
+class AdditiveLatency(ABC):
+    """A latency that is an offset and what each fused operation adds."""
+
+    offset_ms: float
+    provenance: Mapping[str, Any]
+    space: SearchSpace | None
+
+    @abstractmethod
+    def operation_ms(self, operation: FusedOperation) -> float:
+        """Milliseconds that an operation adds to a network.
+
+        Raises:
+            ProfilingError: Nothing is known of such operations.
+        """
+
+    @abstractmethod
+    def to_json(self) -> str:
+        """Serialise."""
+
+    def predict(self, network: ArchitectureGraph | Genotype) -> float:
+        """Latency of a network in milliseconds.
+
+        Args:
+            network: Its graph, or a genotype of the space; what its parts add is remembered, so
+                that a genotype made of known parts takes microseconds.
+
+        Raises:
+            ProfilingError: Nothing is known of an operation, or a genotype is given and there is
+                no space.
+            GenotypeError: The genotype is not one of the space.
+            InfeasibleArchitectureError: Its shapes do not fit, or it passes a limit of the space.
+        """
+        if isinstance(network, Genotype):
+            self._require_space()
+            return self.offset_ms + self._genotypes(network)
+        return self.offset_ms + total(network, self.operation_ms)
+
+    def graph_of(self, network: ArchitectureGraph | Genotype) -> ArchitectureGraph:
+        """The graph of a network that is given by either."""
+        if isinstance(network, ArchitectureGraph):
+            return network
+        return self._require_space().graph(network)
+
+    def _require_space(self) -> SearchSpace:
+        if self.space is None:
+            raise ProfilingError(
+                f"network: this {type(self).__name__} has no space to read a genotype with; pass "
+                "the graph"
+            )
+        return self.space
+
+    @cached_property
+    def _genotypes(self) -> GenotypeCosts:
+        return GenotypeCosts(self._require_space(), self.operation_ms)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_genotypes"}
