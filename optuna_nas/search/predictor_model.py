@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+import threading
+from collections.abc import Callable, Collection, Sequence
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from optuna_nas.search.acquisition import (
     expected_hypervolume_improvement,
@@ -31,6 +35,25 @@ _OUTLYING = 5.0
 _SAMPLES, _DIRECTIONS = 16, 64
 
 
+_BLAS, _BLAS_IN_USE = ThreadpoolController(), threading.RLock()
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _one_thread(method: F) -> F:
+    """Matrices are small here: where other processes run, more threads took twice as long.
+
+    One after another, for the number of threads is the process's, and is put back afterwards.
+    """
+
+    @wraps(method)
+    def alone(*args: Any, **kwargs: Any) -> Any:
+        with _BLAS_IN_USE, _BLAS.limit(limits=1, user_api="blas"):
+            return method(*args, **kwargs)
+
+    return cast(F, alone)
+
+
 class Model:
     """Predictions for candidates, learned from finished individuals.
 
@@ -40,6 +63,7 @@ class Model:
         known: Numbers of the objectives that are not predicted.
     """
 
+    @_one_thread
     def __init__(
         self,
         features: Sequence[Features],
@@ -65,6 +89,7 @@ class Model:
             self._feasibility = self._process(matrix, _standardised(labels)[0])
         self._labels = labels.tolist()
 
+    @_one_thread
     def add(self, features: Features, fitness: Fitness) -> None:
         """One more finished individual."""
         row = self._columns.matrix([features])[0]
@@ -76,6 +101,7 @@ class Model:
             self._labels.append(_label(fitness))
             self._feasibility.add(row)
 
+    @_one_thread
     def acquisition(
         self,
         candidates: Sequence[Features],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from optuna_nas.search import (
     Evidence,
@@ -14,6 +17,7 @@ from optuna_nas.search import (
     Request,
 )
 from optuna_nas.search.predictor import _KEPT, Predictor, PredictorSettings, _selected
+from optuna_nas.search.predictor_model import _one_thread
 from optuna_nas.space.decisions import Categorical
 
 DOMAINS = {f"edge{i}": Categorical((0, 1, 2, 3)) for i in range(6)}
@@ -172,3 +176,17 @@ def test_infinite_losses_in_several_objectives():
     search = Search(lambda params: (np.inf if params["edge0"] else -np.inf, loss_of(params)))
     search.run(20)
     assert len({tuple(i.params.values()) for i in search.individuals}) == 20
+
+
+def test_models_use_one_thread_and_put_the_others_back():
+    threads = ThreadpoolController()
+
+    def count() -> set[int]:
+        return {library["num_threads"] for library in threads.select(user_api="blas").info()}
+
+    with threads.limit(limits=2, user_api="blas"):
+        assert _one_thread(count)() == {1}
+        assert count() == {2}
+        with ThreadPoolExecutor(4) as pool:  # where not every library heeds it
+            list(pool.map(lambda _: _one_thread(count)(), range(50)))
+        assert count() == {2}
