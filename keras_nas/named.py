@@ -131,7 +131,13 @@ def make_space(text: str, data: Dataset) -> SearchSpace:
 
 
 def make_sampler(
-    name: str, space: SearchSpace, *, trials: int, seed: int, done: int
+    name: str,
+    space: SearchSpace,
+    *,
+    trials: int,
+    seed: int,
+    done: int,
+    known_objectives: Mapping[int, Callable[[Mapping[str, Any]], float]] | None = None,
 ) -> BaseSampler:
     """Make the sampler of that name.
 
@@ -141,6 +147,7 @@ def make_sampler(
         trials: Trials of the whole search.
         seed: The search's seed.
         done: Trials the study has: Optuna's samplers would else repeat their start on resuming.
+        known_objectives: For the predictor, objectives that need no training.
 
     Raises:
         ChoiceError: There is none, or it needs a package that is not installed.
@@ -155,7 +162,7 @@ def make_sampler(
             seed=seed,
         )
     if name == "predictor":
-        return PredictorSampler(space=space, seed=seed)
+        return PredictorSampler(space=space, seed=seed, known_objectives=known_objectives)
     if name == "local":
         return LocalSearchSampler(space=space, seed=seed)
     if name == "policy":

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from keras_nas.data import Dataset, load
 from keras_nas.finalists import Finalist, best_of, finish, read_finalists
 from keras_nas.interrupts import Interrupts, interrupts
+from keras_nas.known_objectives import known_objectives
 from keras_nas.metrics import metrics_named
 from keras_nas.named import check_names, default_space, make_pruner, make_sampler, make_space
 from keras_nas.objective import INTERRUPTED, NASObjective
@@ -137,7 +138,12 @@ def _run_trials(
 ) -> None:
     began = len(study.get_trials(deepcopy=False))
     study.sampler = make_sampler(
-        settings.sampler, objective.space, trials=settings.trials, seed=settings.seed, done=began
+        settings.sampler,
+        objective.space,
+        trials=settings.trials,
+        seed=settings.seed,
+        done=began,
+        known_objectives=known_objectives(objective),
     )
     done = len(finished(study))
     deadline = None if settings.timeout is None else time.monotonic() + settings.timeout
