@@ -34,6 +34,10 @@ GIVE_UP_AFTER = 8
 """Failed trials at the start of a run, with no other, after which it is given up."""
 
 
+COVERED = 0.8
+"""Share of a space's operations that a latency table of another space must have."""
+
+
 class SearchFailedError(NASError):
     """A search that began properly could not go on, or found nothing; its study is intact."""
 
@@ -78,9 +82,9 @@ def search(
     folder = RunFolder(Path(settings.out or f"runs/{name}"), storage=settings.storage)
     with folder.locked():
         _check_same_search(folder, name)
-        listener.stage("opening the study")
-        study = folder.study(name, metrics=metrics, pruner=pruner)
         with make_objective(settings, space, data, folder.path) as objective:
+            listener.stage("opening the study")
+            study = folder.study(name, metrics=metrics, pruner=pruner)
             with _storage_at_work():
                 objective.check(study)
                 objective.evaluator.pool.warm(settings.parallel)
@@ -108,6 +112,13 @@ def make_objective(
 ) -> NASObjective:
     """The objective that settings describe."""
     memory, table = settings.trial_memory_mib, settings.latency_table
+    known = None if table is None else LatencyTable.load(table)
+    if known is not None and known.space != space and known.coverage(space) < COVERED:
+        raise NASError(
+            f"--latency-table: {table} has few of the operations of {space.name} for {data.name}; "
+            "measure one with keras-nas latency-table and the same --space and --data",
+            table,
+        )
     return NASObjective(
         space,
         data,
@@ -119,7 +130,7 @@ def make_objective(
         max_latency_ms=settings.max_latency_ms,
         max_params=settings.max_params,
         device=None if settings.device is None else shlex.split(settings.device),
-        latency_table=None if table is None else LatencyTable.load(table),
+        latency_table=known,
         isolation=settings.isolation,
         threads=settings.threads_each,
         time_limit=settings.trial_timeout,

@@ -50,7 +50,7 @@ def latency_table(
         int, typer.Option(min=0, help="Random networks whose operations are timed.")
     ] = 200,
     seconds: Annotated[
-        float, typer.Option(help="Of timing each model in each of two passes.")
+        float, typer.Option(min=0.001, help="Of timing each model in each of two passes.")
     ] = 0.04,
     threads: Annotated[int, typer.Option(min=1, help="Threads inside an operator.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the random networks.")] = 0,
@@ -61,13 +61,22 @@ def latency_table(
     def work() -> None:
         silence_libraries()
         from keras_nas.data import load
-        from keras_nas.named import default_space, make_space
+        from keras_nas.named import SPACES, default_space, make_space
+        from optuna_nas.errors import NASError
         from optuna_nas.profiling import LatencyJob, LatencyTable, time_models
         from optuna_nas.profiling.on_device import JOB_FILE
 
         console = Console()
+        if out.is_dir() or not out.absolute().parent.is_dir():
+            raise NASError(f"OUT: expected a file in a folder that is there, got {str(out)!r}", out)
         if job is not None and (job / JOB_FILE).exists():
             table = LatencyTable.from_measurements(job)
+            made_for = table.space.name if table.space is not None else ""
+            asked = (space or "").partition("(")[0]
+            if asked in SPACES and asked != made_for:
+                raise NASError(
+                    f"--job: {str(job)!r} was made for {made_for}; choose another folder", space
+                )
         else:
             rows = load(data, target=target)
             declared = make_space(space or default_space(rows), rows)
@@ -96,9 +105,11 @@ def latency_table(
 
 def _summary(table: LatencyTable) -> Iterator[str]:
     where = table.provenance
+    name = "no space" if table.space is None else table.space.name
     yield (
-        f"{len(table.operations.entries):,} operations on {where['cpu']}, "
-        f"{where['threads']} threads, ONNX Runtime {where['onnxruntime']}"
+        f"{len(table.operations.entries):,} operations of {name} on "
+        f"{where.get('cpu', 'an unknown device')}, {where.get('threads', '?')} threads, ONNX "
+        f"Runtime {where.get('onnxruntime', '?')}"
     )
     quality = table.quality
     if quality is None:

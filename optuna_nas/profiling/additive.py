@@ -43,18 +43,25 @@ class AdditiveLatency(ABC):
         Raises:
             ProfilingError: Nothing is known of an operation, or a genotype is given and there is
                 no space.
-            GenotypeError: The genotype is not one of the space.
+            GenotypeError: The genotype is not one of the space. Decisions that have no say in the
+                network, such as those about training, are not always looked at.
             InfeasibleArchitectureError: Its shapes do not fit, or it passes a limit of the space.
         """
         if isinstance(network, Genotype):
             self._require_space()
             return self.offset_ms + self._genotypes(network)
-        return self.offset_ms + total(network, self.operation_ms)
+        return self.offset_ms + total(self.graph_of(network), self.operation_ms)
 
     def graph_of(self, network: ArchitectureGraph | Genotype) -> ArchitectureGraph:
         """The graph of a network that is given by either."""
         if isinstance(network, ArchitectureGraph):
             return network
+        if not isinstance(network, Genotype):
+            raise ProfilingError(
+                "network: expected an ArchitectureGraph or a Genotype, got "
+                f"{type(network).__name__}; make one with space.genotype(params)",
+                network,
+            )
         return self._require_space().graph(network)
 
     def _require_space(self) -> SearchSpace:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from optuna_nas.graph import ArchitectureGraph, Shape, get_operation
 from optuna_nas.graph.operations import Attributes
-from optuna_nas.graph.pruning import pruned_layers
+from optuna_nas.graph.pruning import gives_zero, pruned_layers
 from optuna_nas.supergraph import TAKE
 
 WEIGHTED = frozenset(["conv1d", "conv2d", "depthwise_conv2d", "dense"])
@@ -188,7 +188,7 @@ class Segment:
 
     Args:
         groups: What is complete.
-        last: What gives the graph's output, and may go on in the layers behind it.
+        last: What gives the graph's output, if it may go on in the layers behind it.
         constant: Whether the output is the same for all inputs.
     """
 
@@ -218,14 +218,17 @@ def segment_of(graph: ArchitectureGraph, before: Group | None = None) -> Segment
         groups[graph.layers[0].name] = before
     for node in nodes:
         op = node.part.op
-        fusable = node.part.op not in MERGES or len(node.reads) > 1
+        fusable = op not in MERGES or len(node.reads) > 1
         alone = (v for v in node.reads if fusable and readers[v] == 1 and v in groups)
         host = next((v for v in alone if groups[v].takes(op)), None)
         if host is None:
             groups[node.value] = Group((node.part,), (node.shapes,), node.shapes, node.output)
         else:
             groups[node.value] = groups.pop(host).joined(node, host)
-    return Segment(tuple(g for v, g in groups.items() if v != last), groups.get(last))
+    end = groups.get(last)
+    if end is None or not end.open:
+        return Segment(tuple(groups.values()), None)
+    return Segment(tuple(g for g in groups.values() if g is not end), end)
 
 
 def single_operation(
@@ -274,13 +277,16 @@ def _nodes(graph: ArchitectureGraph) -> tuple[list[_Node], str | None]:
     the sake of their layout: it reads one value.
     """
     value: dict[str, str | None] = {}  # layer -> the value that it gives, None for constants
-    seen: dict[tuple[Part, tuple[str | None, ...]], str] = {}
+    zero: set[str] = set()
+    seen: dict[tuple[Part, tuple[str, ...]], str] = {}
     nodes: list[_Node] = []
     layers, output = pruned_layers(graph)
     for layer in layers:
         name = layer.name
         reads = tuple(value[source] for source in layer.inputs)
-        if layer.op == "zero" or (reads and not any(reads)):
+        if gives_zero(layer, layer.inputs, zero):
+            zero.add(name)
+        if name in zero or (reads and not any(reads)):
             value[name] = None
             continue
         shapes = tuple(graph.shapes[source] for source in layer.inputs)
@@ -289,13 +295,19 @@ def _nodes(graph: ArchitectureGraph) -> tuple[list[_Node], str | None]:
             value[name] = reads[0] if reads else name
             continue
         part = part_of(layer.op, layer.attributes)
+        # Constants differ: each has a name that no value has.
+        sources = tuple(read or f"{name}/{k}" for k, read in enumerate(reads))
         value[name] = name
         if part.op not in WEIGHTED and not get_operation(part.op).params(part.attributes, shapes):
-            value[name] = seen.setdefault((part, reads), name)
-        if value[name] == name:
-            live = [(read, shape) for read, shape in zip(reads, shapes, strict=True) if read]
-            sources, seen_shapes = zip(*live, strict=True)
-            nodes.extend(_binary(name, part, sources, seen_shapes, given, len(live) < len(reads)))
+            value[name] = seen.setdefault((part, sources), name)
+        if value[name] != name:
+            continue
+        if part.op in MERGES:
+            live = [k for k, read in enumerate(reads) if read]
+            pairs = [sources[k] for k in live], tuple(shapes[k] for k in live)
+            nodes.extend(_binary(name, part, *pairs, given, constants=len(live) < len(reads)))
+        else:
+            nodes.append(_Node(name, part, sources, shapes, given))
     needed = {value[output]}
     for node in reversed(nodes):
         if node.value in needed:
@@ -309,11 +321,10 @@ def _binary(
     reads: Sequence[str],
     shapes: tuple[Shape, ...],
     output: Shape,
+    *,
     constants: bool,
 ) -> list[_Node]:
-    """A layer; one that sums or multiplies several values as a runtime does, two at a time."""
-    if part.op not in MERGES:
-        return [_Node(name, part, reads, shapes, output)]
+    """Several values merged as a runtime does it, two at a time and with ``constants`` last."""
     nodes: list[_Node] = []
     left, seen = reads[0], shapes[0]
     for k, (right, shape) in enumerate(zip(reads[1:], shapes[1:], strict=True), start=2):

@@ -67,6 +67,7 @@ class GenotypeCosts:
     What a part of a chain adds depends on the decisions that are read while it is emitted, on the
     shape that comes in, and on the operation that it may continue. All three are remembered, so
     that a part that was met before, in another place or another network, costs a few look-ups.
+    Genotypes are checked when they have a part that is not known.
 
     Args:
         space: The space.
@@ -79,7 +80,6 @@ class GenotypeCosts:
         self._space = space
         self._cost = cost
         self._logits = Layer("dense", {"units": space.classes})
-        self.nothing = GraphBuilder((1,))
         self._limited = space.max_params is not None or space.max_macs is not None
         self._lock = threading.Lock()
         self._forget()
@@ -142,10 +142,7 @@ class GenotypeCosts:
         output = Emitter(builder, params).emit(node, path, INPUT) or INPUT
         segment = segment_of(builder.graph(output), group)
         cost = sum(self._cost(group.operation) for group in segment.groups)
-        last = segment.last
-        if last is not None and not last.open:
-            cost, last = cost + self._cost(last.operation), None
-        behind = self._number(_State(builder.shapes[output], last))
+        behind = self._number(_State(builder.shapes[output], segment.last))
         step = _Step(cost, behind, segment.constant)
         self._remember(node, path, walk.state, params, step)
         return step
@@ -184,11 +181,14 @@ class GenotypeCosts:
         return number
 
 
+_NOTHING = GraphBuilder((1,))
+
+
 class _Walk(Emitter):
     """Goes along the chain and emits nothing: what parts add is looked up."""
 
     def __init__(self, costs: GenotypeCosts, genotype: Genotype, state: int) -> None:
-        super().__init__(costs.nothing, Decisions(genotype))
+        super().__init__(_NOTHING, Decisions(genotype))
         self.costs = costs
         self.genotype = genotype
         self.state = state

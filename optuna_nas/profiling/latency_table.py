@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,8 +118,9 @@ class LatencyTable(AdditiveLatency):
         path = Path(folder) / RESULT_FILE if measurements is None else Path(measurements)
         try:
             state = json.loads(path.read_text("utf-8"))
-            times = ModelTimes(state["times_ms"], state["provenance"])
-        except (OSError, ValueError, LookupError, TypeError) as error:
+            found = {str(name): float(ms) for name, ms in state["times_ms"].items()}
+            times = ModelTimes(found, dict(state["provenance"]))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise ProfilingError(
                 f"measurements: {os.fspath(path)!r} can't be read ({error}); run measure.py on the "
                 "device and bring back the file it writes",
@@ -193,6 +195,22 @@ class LatencyTable(AdditiveLatency):
     def covers(self, network: ArchitectureGraph | Genotype) -> bool:
         """Whether all operations of a network were measured."""
         return not self.missing(network)
+
+    def coverage(self, space: SearchSpace, *, networks: int = 20, seed: int = 0) -> float:
+        """Share of the operations of random networks of a space, maybe another, that were measured.
+
+        Args:
+            space: The space.
+            networks: How many networks.
+            seed: Of the draws.
+        """
+        rng = np.random.default_rng(seed)
+        met = Counter[str]()
+        for _ in range(networks):
+            for operation, count in fused_operations(space.graph(space.sample(rng))).items():
+                met[operation.key] += count
+        known = sum(count for key, count in met.items() if key in self.operations.entries)
+        return known / max(1, met.total())
 
     def cost_of(self, layer: LayerLike, inputs: Sequence[Shape], output: Shape) -> float:
         """Milliseconds that a layer adds, for the expected cost of a supernet.
@@ -292,4 +310,7 @@ class LatencyTable(AdditiveLatency):
             raise ProfilingError(
                 f"path: can't read the latency table {os.fspath(path)!r} ({error})", path
             ) from error
-        return cls.from_json(text)
+        try:
+            return cls.from_json(text)
+        except ProfilingError as error:
+            raise ProfilingError(f"path: {os.fspath(path)!r}: {error}", path) from error

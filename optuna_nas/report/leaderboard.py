@@ -26,7 +26,7 @@ class LeaderboardRow:
         values: Value of each objective by name; empty for pruned trials.
         params: Trainable scalars.
         macs: Multiply-accumulates for one input.
-        latency_ms: Median latency in milliseconds.
+        latency_ms: Latency in milliseconds, measured or predicted.
         accuracy: Validation accuracy, 0 to 1.
         epochs: Epochs trained.
         seconds: Wall time of the trial.

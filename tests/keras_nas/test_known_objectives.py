@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from keras_nas.data import load
 from keras_nas.known_objectives import known_objectives
 from keras_nas.search import search
 from keras_nas.settings import SearchSettings
-from optuna_nas.errors import InfeasibleArchitectureError
+from optuna_nas.errors import InfeasibleArchitectureError, NASError, ProfilingError
 from optuna_nas.profiling import LatencyPredictor, LatencyTable, time_models
 from optuna_nas.spaces import tabular_mlp
 
@@ -71,3 +72,17 @@ def test_a_search_by_a_table(tmp_path):
     assert outcome.best is not None
     assert outcome.best.latency is not None  # measured, at the end
     assert "predicted by a table of" in (tmp_path / "run" / "report.html").read_text("utf-8")
+
+
+def test_a_table_of_another_space_is_refused_before_there_is_a_study(tmp_path):
+    timer = partial(time_models, seconds=0.001, passes=1)
+    other = tabular_mlp(input_shape=(7,), classes=2)
+    table = LatencyTable.measure(other, networks=0, held_out=0, samples=3, timer=timer)
+    path = str(table.save(tmp_path / "table.json"))
+    settings = SearchSettings(data="iris", latency_table=path, out=str(tmp_path / "run"))
+    with pytest.raises(NASError, match="has few of the operations of tabular_mlp for iris"):
+        search(settings)
+    assert not (tmp_path / "run" / "study.db").exists()
+    Path(path).write_text("{}")
+    with pytest.raises(ProfilingError, match="not the JSON of a latency table"):
+        search(settings)

@@ -40,7 +40,18 @@ def test_another_device_measures_a_folder(tmp_path: Path) -> None:
     subprocess.run(script, cwd=job, check=True, capture_output=True)
     code, text = command(out, "--job", job)
     assert code == 0
+    assert "operations of tabular_mlp on" in text
     assert LatencyTable.load(out).quality is not None
+    code, text = command(out, "--job", job, "--space", "chain_cnn")
+    assert code == 2
+    assert "was made for tabular_mlp" in text
+
+
+def test_a_file_that_can_not_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    for out in (tmp_path, tmp_path / "missing" / "table.json"):
+        code, text = command(out, *SMALL)
+        assert code == 2
+        assert "OUT: expected a file in a folder that is there" in text
 
 
 @pytest.mark.parametrize("option", ["--networks", "--held-out", "--samples"])

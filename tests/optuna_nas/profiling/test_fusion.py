@@ -14,7 +14,7 @@ from optuna_nas.profiling.operation_models import (
     operation_time,
     probe_model,
 )
-from optuna_nas.spaces import chain_cnn, mobile_cnn, nas_bench_201, text_classifier
+from optuna_nas.spaces import chain_cnn, darts, mobile_cnn, nas_bench_201, text_classifier
 
 CONV = {"filters": 8, "kernel_size": (3, 3)}
 RELU = {"function": "relu"}
@@ -155,3 +155,42 @@ def test_what_rests_on_zeros_alone_is_known_beforehand():
     assert add.inputs == ((8, 8, 8),)
     session = onnxruntime.InferenceSession(operation_model(add))
     assert len(session.get_inputs()) == 1
+
+
+def test_what_is_concatenated_with_constants_reads_them():
+    builder = GraphBuilder((8, 8, 8))
+    nothing = builder.add("zero", {}, ["input"])
+    constant = builder.add("batch_normalization", {}, [nothing])
+    joined = builder.add("concatenate", {}, ["input", constant])
+    (operation,) = fused_operations(builder.graph(joined))
+    assert operation.inputs == ((8, 8, 8), (8, 8, 8))
+    assert operation.output == (8, 8, 16)
+
+
+def test_different_constants_are_not_taken_for_one():
+    builder = GraphBuilder((8, 8, 8))
+    nothing = builder.add("zero", {}, ["input"])
+    constants = [builder.add("batch_normalization", {}, [nothing]) for _ in range(2)]
+    sums = [builder.add("add", {}, ["input", constant]) for constant in constants]
+    relus = [builder.add("activation", RELU, [value]) for value in sums]
+    total = builder.add("concatenate", {}, relus)
+    assert operations_of(builder, total) == {"add": 2, "activation": 2, "concatenate": 1}
+
+
+def test_what_is_multiplied_by_zeros_is_a_constant_too():
+    builder = GraphBuilder((8, 8, 8))
+    pooled = builder.add("global_average_pooling2d", {}, ["input"])
+    row = builder.add("reshape", {"target_shape": (1, 1, 8)}, [pooled])
+    product = builder.add("multiply", {}, ["input", builder.add("zero", {}, [row])])
+    assert operations_of(builder, builder.add("conv2d", CONV, [product])) == {}
+
+
+@pytest.mark.parametrize("space", [darts(channels=8, cells=3), nas_bench_201(cells=1)], ids=str)
+def test_models_of_operations_give_their_outputs(space):
+    rng = np.random.default_rng(0)
+    graphs = [space.graph(space.sample(rng)) for _ in range(30)]
+    for operation in {o for graph in graphs for o in fused_operations(graph)}:
+        session = onnxruntime.InferenceSession(operation_model(operation))
+        feed = {i.name: np.ones(i.shape, np.float32) for i in session.get_inputs()}
+        (value,) = session.run(None, feed)
+        assert value.size == np.prod(operation.output), operation.key

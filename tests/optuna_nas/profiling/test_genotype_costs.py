@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optuna_nas import spaces as ready
-from optuna_nas.errors import GenotypeError, InfeasibleArchitectureError, ProfilingError
+from optuna_nas.errors import (
+    GenotypeError,
+    InfeasibleArchitectureError,
+    ProfilingError,
+)
+from optuna_nas.graph import Operation, operations
 from optuna_nas.profiling import LatencyPredictor
 from optuna_nas.profiling.fusion import FusedOperation
 from optuna_nas.profiling.genotype_costs import GenotypeCosts, total
@@ -20,13 +25,17 @@ from optuna_nas.space import (
     Given,
     Let,
     Maybe,
+    Parallel,
     Repeat,
     Scope,
     SearchSpace,
     Tied,
+    batch_normalization,
     conv,
     flatten,
     global_average_pooling,
+    identity,
+    layer,
     zero,
 )
 from tests.strategies import spaces
@@ -84,6 +93,27 @@ def test_what_stands_before_zeros_costs_nothing():
         assert costs(there) == total(space.graph(there), cost) > 0.0
 
 
+def test_zeros_that_are_multiplied_in_are_met_alike():
+    pooled = [global_average_pooling(), layer("reshape", target_shape=(1, 1, 4)), zero()]
+    gated = Parallel([identity(), pooled], "multiply")
+    body = [conv(4), Maybe("gone", gated), Maybe("more", conv(4)), global_average_pooling()]
+    space = SearchSpace("gated", input_shape=(8, 8, 3), classes=2, body=body)
+    check(space, list(space.genotypes()))
+
+
+def test_blocks_of_a_users_own_may_read_constants(monkeypatch):
+    def macs(attributes, inputs):
+        return inputs[0][-1] * inputs[1][-1]
+
+    gate = Operation("costs_gate", lambda attributes, inputs: inputs[0], macs=macs)
+    monkeypatch.setitem(operations._OPERATIONS, gate.name, gate)
+    constant = [zero(), batch_normalization()]
+    body = [Parallel([identity(), constant], Choice("merge", ["costs_gate", "add"]))]
+    body.append(global_average_pooling())
+    space = SearchSpace("own", input_shape=(8, 8, 3), classes=2, body=body)
+    check(space, list(space.genotypes()))
+
+
 def test_what_was_learnt_is_forgotten_before_it_is_too_much(monkeypatch):
     monkeypatch.setattr(GenotypeCosts, "MAX_STEPS", 5)
     space = ready.chain_cnn()
@@ -123,6 +153,8 @@ def test_genotypes_of_other_spaces_are_refused_whatever_was_met_before():
     space = ready.nas_bench_201(cells=1)
     fitted = predictor(space)
     genotype = space.sample(np.random.default_rng(0))
+    with pytest.raises(ProfilingError, match="or a Genotype, got dict"):
+        fitted.predict(genotype.params)
     fitted.predict(genotype)
     first = next(iter(genotype))
     wrong = {**genotype.params, first: "conv_9x9"}
