@@ -19,6 +19,7 @@ from optuna_nas.profiling.fusion import FusedOperation, fused_operations, short
 from optuna_nas.profiling.on_device import JOB_FILE, PACKAGE_FILE, SCRIPT, SCRIPT_FILE
 from optuna_nas.profiling.operation_models import (
     empty_model,
+    empty_time,
     has_probe,
     operation_model,
     operation_time,
@@ -29,7 +30,7 @@ from optuna_nas.profiling.remote import device_package
 from optuna_nas.profiling.timing import ModelTimes
 from optuna_nas.space import SearchSpace
 
-EMPTY = "empty"
+EMPTY = {1: "one layer of nothing", 9: "nine layers of nothing"}
 _PROBE_COPIES = 3
 _DRAWS = 50
 """Draws for each network that is to be different from those before."""
@@ -104,12 +105,16 @@ class LatencyJob:
     def models(self) -> Mapping[str, Callable[[], bytes]]:
         """What is to be timed, by name; a call serializes the model."""
         return {
-            EMPTY: empty_model,
+            **{name: partial(empty_model, layers) for layers, name in EMPTY.items()},
             **{name: partial(probe_model, shape) for name, shape in self.probes.items()},
             **{key: partial(operation_model, o) for key, o in self.operations.items()},
             **{network(k): partial(onnx_bytes, g) for k, g in enumerate(self.fitted)},
             **{held_out(k): partial(onnx_bytes, g) for k, g in enumerate(self.judged)},
         }
+
+    def empty_ms(self, times: ModelTimes) -> float:
+        """Time of a run in which nothing is computed."""
+        return empty_time({layers: times.ms[name] for layers, name in EMPTY.items()})
 
     def operation_times(self, times: ModelTimes) -> OperationTimes:
         """Times of the operations, from those of the models.
@@ -124,11 +129,12 @@ class LatencyJob:
                 f"{missing[0]!r}; export the job again and measure all of it",
                 missing,
             )
+        empty = self.empty_ms(times)
         probes: dict[Shape, float] = {}
         for name, shape in self.probes.items():
             probes[shape] = min(times.ms[name], probes.get(shape, float("inf")))
         found = {
-            key: operation_time(times.ms[key], operation, probes, times.ms[EMPTY])
+            key: operation_time(times.ms[key], operation, probes, empty)
             for key, operation in self.operations.items()
         }
         return OperationTimes(

@@ -25,7 +25,7 @@ from optuna_nas.profiling.fusion import (
     is_free,
     single_operation,
 )
-from optuna_nas.profiling.job import EMPTY, LatencyJob, held_out, network
+from optuna_nas.profiling.job import LatencyJob, held_out, network
 from optuna_nas.profiling.latency import LatencyProfile, require_like_environments
 from optuna_nas.profiling.on_device import RESULT_FILE
 from optuna_nas.profiling.operation_times import OperationTimes
@@ -137,7 +137,7 @@ class LatencyTable(AdditiveLatency):
         """
         table = cls(
             job.operation_times(times),
-            offset_ms=times.ms[EMPTY],
+            offset_ms=job.empty_ms(times),
             scale=1.0,
             ms_per_mb=0.0,
             provenance=dict(times.provenance),
@@ -177,9 +177,8 @@ class LatencyTable(AdditiveLatency):
     def operation_ms(self, operation: FusedOperation) -> float:
         """Milliseconds that an operation adds to a network, by (1).
 
-        One that was not measured is interpolated: the time of the one of its family that is nearest
-        in work (MACs, and values read and written), times the ratio of the two works. `covers`
-        tells whether a network has any.
+        One that was not measured is interpolated between those of its family that are nearest in
+        work (MACs, and values read and written). `covers` tells whether a network has any.
 
         Raises:
             ProfilingError: Nothing like it was measured.

@@ -4,12 +4,15 @@ An operation measured alone pays for what it doesn't in a network: the start of 
 images into the layout in which the runtime convolves and back, which can take longer than itself.
 So it is put between *probes*, the cheapest convolutions there are, and what they take is
 subtracted. With M the time of the model, P(s) that of two probes of shape s in a row, and E that of
-a model that does nothing,
+a run in which nothing is computed,
 
     T = M - (sum of P(s) over all shapes s read and given) / 2 + (n / 2 - 1) E                  (1)
 
 where n counts the inputs and outputs. Those that are no images have no probe, and P = E. Starts of
-runs, probes and changes of layout cancel.
+runs, probes and changes of layout cancel. A model without layers is none, so with C(k) the time of
+k layers of one number each,
+
+    E = C(1) - (C(k) - C(1)) / (k - 1)                                                           (2)
 """
 
 from __future__ import annotations
@@ -48,7 +51,7 @@ def operation_time(
         model_ms: M, of `operation_model`.
         operation: The operation.
         probes_ms: P, of `probe_model` for every image shape.
-        empty_ms: E, of `empty_model`.
+        empty_ms: E, of `empty_time`.
     """
     ports = (*operation.inputs, operation.output)
     probes = sum(probes_ms[shape] if has_probe(shape) else empty_ms for shape in ports)
@@ -91,11 +94,20 @@ def probe_model(shape: Shape) -> bytes:
     return _serialized(layers)
 
 
-def empty_model() -> bytes:
-    """E in (1): a model with next to nothing to do."""
-    layers = [LayerSpec("input0", "input", {"shape": (1,)})]
-    _add(layers, Part("activation", {"function": "relu"}), ["input0"])
-    return _serialized(layers)
+def empty_time(times_ms: Mapping[int, float]) -> float:
+    """E in milliseconds by (2), at least 0, from times of `empty_model` by number of layers."""
+    few, many = min(times_ms), max(times_ms)
+    layer = (times_ms[many] - times_ms[few]) / (many - few)
+    return max(0.0, times_ms[few] - few * layer)
+
+
+def empty_model(layers: int) -> bytes:
+    """C(layers) in (2): a model with next to nothing to do."""
+    added = [LayerSpec("input0", "input", {"shape": (1,)})]
+    value = "input0"
+    for _ in range(layers):
+        value = _add(added, Part("activation", {"function": "relu"}), [value])
+    return _serialized(added)
 
 
 def has_probe(shape: Shape) -> bool:

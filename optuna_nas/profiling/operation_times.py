@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from optuna_nas.errors import ProfilingError
 from optuna_nas.graph import Shape
 from optuna_nas.profiling.fusion import FUSED, FusedOperation
@@ -51,10 +53,10 @@ class OperationTimes:
     entries: Mapping[str, OperationLatency]
 
     def ms(self, operation: FusedOperation) -> float:
-        """Time of an operation; of one that was not measured, by the nearest of its family.
+        """Time of an operation; of one that was not measured, between the nearest of its family.
 
-        Nearest in work, and in proportion to it; among its kind, or all of its main layer's, where
-        none of its family was measured.
+        Nearest in work, one with less and one with more, or in proportion to the last one beyond
+        all; among its kind, or all of its main layer's, where none of its family was measured.
 
         Raises:
             ProfilingError: Nothing like it was measured.
@@ -63,16 +65,16 @@ class OperationTimes:
         if known is not None:
             return known.ms
         names = (operation.family, operation.kind, operation.main.op)
-        alike = next((self._alike[name] for name in names if name in self._alike), None)
-        if alike is None:
+        curve = next((self._curves[name] for name in names if name in self._curves), None)
+        if curve is None:
             raise ProfilingError(
                 f"no operation like {operation.key!r} was measured; measure the table on a space "
                 "that has such operations",
                 operation.key,
             )
-        work = math.log(max(operation.work, 1))
-        nearest = min(alike, key=lambda entry: abs(math.log(max(entry.work, 1)) - work))
-        return nearest.ms * max(operation.work, 1) / max(nearest.work, 1)
+        works, times = curve
+        within = min(max(operation.work, works[0]), works[-1])
+        return float(np.interp(within, works, times)) * operation.work / within
 
     def ms_of_layer(self, layer: FusedOperation) -> float:
         """Time of a layer whose neighbours are unknown, with as little fused to it as was measured.
@@ -88,14 +90,17 @@ class OperationTimes:
         return 0.0 if layer.main.op in FUSED else self.ms(layer)
 
     @cached_property
-    def _alike(self) -> dict[str, list[OperationLatency]]:
-        """Entries by family, by kind, and by the name of the main operation alone."""
-        groups: dict[str, list[OperationLatency]] = {}
+    def _curves(self) -> dict[str, tuple[list[int], list[float]]]:
+        """Works in ascending order and mean times, of each family, kind and main operation."""
+        groups: dict[str, dict[int, list[float]]] = {}
         for entry in self.entries.values():
             kind = entry.family.partition(" + ")[0]
             for name in {entry.family, kind, kind.partition(" ")[0]}:
-                groups.setdefault(name, []).append(entry)
-        return groups
+                groups.setdefault(name, {}).setdefault(max(entry.work, 1), []).append(entry.ms)
+        return {
+            name: (sorted(times), [float(np.mean(times[work])) for work in sorted(times)])
+            for name, times in groups.items()
+        }
 
     @cached_property
     def _by_main(self) -> dict[tuple[str, int, Shape], float]:

@@ -8,6 +8,7 @@ from math import prod
 from optuna_nas.graph import ArchitectureGraph, Shape
 from optuna_nas.profiling import LatencyJob, ModelTimes
 from optuna_nas.profiling.fusion import FusedOperation, fused_operations
+from optuna_nas.profiling.job import EMPTY
 from optuna_nas.profiling.operation_models import has_probe
 
 OFFSET, SCALE, MS_PER_MB = 0.03, 1.2, 0.5
@@ -39,7 +40,7 @@ def network_ms(graph: ArchitectureGraph) -> float:
 
 
 def fake_times(job: LatencyJob) -> ModelTimes:
-    times = {"empty": EMPTY_MS}
+    times = {name: EMPTY_MS + 0.0003 * layers for layers, name in EMPTY.items()}
     times |= {name: probes_ms(shape) for name, shape in job.probes.items()}
     times |= {key: model_ms(operation) for key, operation in job.operations.items()}
     times |= {f"network {k}": network_ms(graph) for k, graph in enumerate(job.fitted)}

@@ -10,6 +10,7 @@ from optuna_nas.graph import GraphBuilder
 from optuna_nas.profiling.fusion import fused_operations, is_free, single_operation
 from optuna_nas.profiling.operation_models import (
     empty_model,
+    empty_time,
     operation_model,
     operation_time,
     probe_model,
@@ -125,7 +126,7 @@ def test_every_operation_of_a_network_is_a_model_that_runs(space):
 
 
 def test_probes_and_the_empty_model_run():
-    for model, shape in ((probe_model((4, 4, 6)), (1, 6, 4, 4)), (empty_model(), (1, 1))):
+    for model, shape in ((probe_model((4, 4, 6)), (1, 6, 4, 4)), (empty_model(3), (1, 1))):
         session = onnxruntime.InferenceSession(model)
         (value,) = session.run(None, {"input0": np.ones(shape, np.float32)})
         assert value.shape == shape
@@ -194,3 +195,8 @@ def test_models_of_operations_give_their_outputs(space):
         feed = {i.name: np.ones(i.shape, np.float32) for i in session.get_inputs()}
         (value,) = session.run(None, feed)
         assert value.size == np.prod(operation.output), operation.key
+
+
+def test_a_run_without_layers_is_a_layer_quicker_than_with_one():
+    assert empty_time({1: 2.3, 9: 4.7}) == pytest.approx(2.0)
+    assert empty_time({1: 1.0, 9: 20.0}) == 0.0

@@ -65,7 +65,7 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
 
 def test_every_model_is_timed_in_every_pass():
     asked: list[str] = []
-    model = JOB.models["empty"]()
+    model = JOB.models["one layer of nothing"]()
     names = [str(k) for k in range(COMPANY + 2)]
 
     def give(name: str) -> bytes:

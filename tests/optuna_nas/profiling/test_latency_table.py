@@ -216,3 +216,20 @@ def test_a_job_takes_counts(name):
         LatencyJob(SPACE, **{name: -1})
     with pytest.raises(ProfilingError, match="samples: expected at least 1"):
         LatencyJob(SPACE, networks=0, held_out=0, samples=0)
+
+
+def test_times_between_and_beyond_what_was_measured():
+    def dense(units: int, inputs: int):
+        return single_operation("dense", {"units": units}, [(inputs,)], (units,))
+
+    small, large = dense(10, 10), dense(100, 10)
+    times = OperationTimes(
+        {o.key: OperationLatency.of(o, ms) for o, ms in ((small, 1.0), (large, 2.0))}
+    )
+    middle = dense(50, 10)
+    share = (middle.work - small.work) / (large.work - small.work)
+    assert times.ms(middle) == pytest.approx(1.0 + share)
+    twice = dense(200, 10)
+    assert times.ms(twice) == pytest.approx(2.0 * twice.work / large.work)
+    half = dense(5, 10)
+    assert times.ms(half) == pytest.approx(half.work / small.work)
