@@ -63,7 +63,6 @@ def test_a_search_by_a_table(tmp_path):
             epochs=1,
             finalists=1,
             jobs=1,
-            isolation="none",
             out=str(tmp_path / "run"),
         )
     )
