@@ -25,7 +25,7 @@ from optuna_nas.space import (
     Tied,
 )
 from optuna_nas.space.decisions import Params, Value
-from optuna_nas.space.nodes import Decisions, Emitter, Layer
+from optuna_nas.space.nodes import Decisions, Emitter
 
 INPUT = "input"
 
@@ -79,7 +79,6 @@ class GenotypeCosts:
     def __init__(self, space: SearchSpace, cost: Cost) -> None:
         self._space = space
         self._cost = cost
-        self._logits = Layer("dense", {"units": space.classes})
         self._limited = space.max_params is not None or space.max_macs is not None
         self._lock = threading.Lock()
         self._forget()
@@ -111,7 +110,7 @@ class GenotypeCosts:
         walk.emit(self._space.body, "", INPUT)
         if len(self._states[walk.state].shape) != 1:
             raise NASError("a body ends in a vector")
-        walk.emit(self._logits, "", INPUT)
+        walk.emit(self._space.head, "", INPUT)
         if walk.constant:
             return 0.0
         last = self._states[walk.state].group
@@ -242,7 +241,7 @@ class _Part(Chain):
 def _joined(chain: Chain) -> Iterator[Node]:
     run: list[Node] = []
     for part in chain.parts:
-        fixed = not part.points("") and type(part) not in (Given, Let)
+        fixed = not part.points("") and type(part) is not Given
         if run and not fixed:
             yield _Part(tuple(run))
             run = []

@@ -32,12 +32,12 @@ from optuna_nas.space.decisions import (
     typical,
 )
 from optuna_nas.space.genotype import Genotype
+from optuna_nas.space.head import Head
 from optuna_nas.space.names import TRAINING, check_names, check_training
 from optuna_nas.space.nodes import Body, Decisions, Emitter, Node, Scope, as_node
 from optuna_nas.space.outline import describe, in_words
 from optuna_nas.space.serialization import from_state, shared, to_state
 
-LOGITS = "logits"
 # Random draws in search of a feasible architecture before a space is called infeasible. A space in
 # which fewer than one in a hundred is feasible would need more; declare it more narrowly.
 MAX_DRAWS = 500
@@ -100,6 +100,7 @@ class SearchSpace:
         if isinstance(training, Node):
             training = [training]
         self._body = as_node(body)
+        self.head = Head(classes)
         self._training = tuple(as_node(node) for node in training)
         network = self._body.points("")
         settings = tuple(p for node in self._training for p in Scope(TRAINING, node).points(""))
@@ -301,7 +302,7 @@ class SearchSpace:
                     "it in a vector, for example with global_average_pooling() or flatten().",
                     builder.shapes[x],
                 )
-            logits = builder.add("dense", {"units": self.classes}, [x], name=LOGITS)
+            logits = self.head.emit(emitter, "", x)
             graph = builder.graph(logits)
             for what, limit in (("params", self.max_params), ("macs", self.max_macs)):
                 if limit is not None and getattr(graph, what) > limit:

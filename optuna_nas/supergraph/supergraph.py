@@ -70,7 +70,7 @@ class SuperGraph:
                 "in a vector, for example with global_average_pooling() or flatten().",
                 builder.shapes[x],
             )
-        logits = builder.add("dense", {"units": space.classes}, [x], name="logits")
+        logits = space.head.emit(emitter, "", x)
         root = Block(tuple(builder.items), logits)
         names = {"input", *_values(root)}
         widths = {
