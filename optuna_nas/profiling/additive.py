@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from optuna_nas.errors import ProfilingError
 from optuna_nas.graph import ArchitectureGraph
@@ -13,9 +14,14 @@ from optuna_nas.profiling.fusion import FusedOperation
 from optuna_nas.profiling.genotype_costs import GenotypeCosts, total
 from optuna_nas.space import Genotype, SearchSpace
 
+T = TypeVar("T", bound="AdditiveLatency")
+
 
 class AdditiveLatency(ABC):
     """A latency that is an offset and what each fused operation adds."""
+
+    KIND: ClassVar[str]
+    """What it is called in messages."""
 
     offset_ms: float
     provenance: Mapping[str, Any]
@@ -31,7 +37,27 @@ class AdditiveLatency(ABC):
 
     @abstractmethod
     def to_json(self) -> str:
-        """Serialise."""
+        """Serialise; `from_json` returns an equal one."""
+
+    @classmethod
+    def from_json(cls: type[T], text: str) -> T:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ProfilingError: The text is something else.
+        """
+        try:
+            state = json.loads(text)
+            if state.get("space") is not None:
+                state["space"] = SearchSpace.from_json(state["space"])
+            return cls(**cls._fields(state))
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ProfilingError(f"this is not the JSON of a {cls.KIND}: {error!r}") from error
+
+    @classmethod
+    def _fields(cls, state: dict[str, Any]) -> dict[str, Any]:
+        """Arguments, from what `to_json` wrote with the space read."""
+        return state
 
     def predict(self, network: ArchitectureGraph | Genotype) -> float:
         """Latency of a network in milliseconds.

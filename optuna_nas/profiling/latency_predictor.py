@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from optuna_nas.errors import ProfilingError
 from optuna_nas.graph import ArchitectureGraph, Shape
 from optuna_nas.profiling.additive import AdditiveLatency
 from optuna_nas.profiling.fitting import checked_latencies, fit_relative
@@ -52,6 +51,8 @@ class LatencyPredictor(AdditiveLatency):
         provenance: Where the networks were measured.
         space: The space, for genotypes to be predicted; None for graphs only.
     """
+
+    KIND = "latency predictor"
 
     offset_ms: float
     rate: float
@@ -117,29 +118,12 @@ class LatencyPredictor(AdditiveLatency):
         return self.operation_ms(single_operation(layer.op, layer.attributes, inputs, output))
 
     def to_json(self) -> str:
-        """Serialise; `from_json` returns an equal predictor."""
+        """Serialise; `from_json` returns an equal one."""
         state = {item.name: getattr(self, item.name) for item in fields(self)}
         state["space"] = None if self.space is None else self.space.to_json()
         return json.dumps(
             {**state, "deviations": dict(self.deviations), "provenance": dict(self.provenance)}
         )
-
-    @classmethod
-    def from_json(cls, text: str) -> LatencyPredictor:
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ProfilingError: The text is no JSON of a predictor.
-        """
-        try:
-            state = json.loads(text)
-            if state.get("space") is not None:
-                state["space"] = SearchSpace.from_json(state["space"])
-            return cls(**state)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ProfilingError(
-                f"this is not the JSON of a latency predictor: {error!r}"
-            ) from error
 
 
 def _features(graph: ArchitectureGraph) -> tuple[list[float], dict[str, float]]:

@@ -61,6 +61,8 @@ class LatencyTable(AdditiveLatency):
         space: The space, for genotypes to be predicted; None for graphs only.
     """
 
+    KIND = "latency table"
+
     operations: OperationTimes
     offset_ms: float
     scale: float
@@ -262,7 +264,7 @@ class LatencyTable(AdditiveLatency):
         require_like_environments(self.provenance, other.provenance)
 
     def to_json(self) -> str:
-        """Serialise; `from_json` returns an equal table."""
+        """Serialise; `from_json` returns an equal one."""
         state = {
             "operations": self.operations.to_state(),
             "offset_ms": self.offset_ms,
@@ -275,22 +277,13 @@ class LatencyTable(AdditiveLatency):
         return json.dumps(state, indent=1)
 
     @classmethod
-    def from_json(cls, text: str) -> LatencyTable:
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ProfilingError: The text is no JSON of a table.
-        """
-        try:
-            state = json.loads(text)
-            state["operations"] = OperationTimes.from_state(state["operations"])
-            if state["quality"] is not None:
-                state["quality"] = Quality.from_dict(state["quality"])
-            if state["space"] is not None:
-                state["space"] = SearchSpace.from_json(state["space"])
-            return cls(**state)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ProfilingError(f"this is not the JSON of a latency table: {error!r}") from error
+    def _fields(cls, state: dict[str, Any]) -> dict[str, Any]:
+        quality = state["quality"]
+        return {
+            **state,
+            "operations": OperationTimes.from_state(state["operations"]),
+            "quality": None if quality is None else Quality.from_dict(quality),
+        }
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the table to a file, whole or not at all."""
