@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from keras_nas.objective import NASObjective
@@ -12,7 +13,6 @@ from optuna_nas.profiling import AdditiveLatency
 from optuna_nas.space import SearchSpace
 
 _COUNTS = ("params", "macs", "peak_activation_bytes")
-
 
 _Way = Callable[[Mapping[str, Any]], float]
 
@@ -25,46 +25,29 @@ def known_objectives(objective: NASObjective) -> dict[int, _Way]:
     are none if no objective is left to be learned.
     """
     table, space, limits = objective.latency_table, objective.space, objective.limits
-    ways: dict[str, _Way] = {name: _Count(name, space) for name in _COUNTS}
+    ways: dict[str, _Way] = {name: partial(_count, space, name) for name in _COUNTS}
     if table is not None:
-        ways["latency_ms"] = _Latency(replace(cast(Any, table), space=space), space)
+        ways["latency_ms"] = partial(_latency, space, replace(cast(Any, table), space=space))
     most = {"params": limits.params, "latency_ms": limits.latency_ms}
+    # Partial functions can be pickled, as samplers are.
     known: dict[int, _Way] = {
-        number: _Known(name, ways[name], most.get(name))
+        number: partial(_below, most.get(name), name, ways[name])
         for number, name in enumerate(objective.objectives)
         if name in ways
     }
     return known if len(known) < len(objective.objectives) else {}
 
 
-@dataclass(frozen=True)
-class _Count:
-    name: str
-    space: SearchSpace
-
-    def __call__(self, params: Mapping[str, Any]) -> float:
-        return float(getattr(self.space.graph(self.space.genotype(params)), self.name))
+def _count(space: SearchSpace, name: str, params: Mapping[str, Any]) -> float:
+    return float(getattr(space.graph(space.genotype(params)), name))
 
 
-@dataclass(frozen=True)
-class _Latency:
-    table: AdditiveLatency
-    space: SearchSpace
-
-    def __call__(self, params: Mapping[str, Any]) -> float:
-        return self.table.predict(self.space.genotype(params))
+def _latency(space: SearchSpace, table: AdditiveLatency, params: Mapping[str, Any]) -> float:
+    return table.predict(space.genotype(params))
 
 
-@dataclass(frozen=True)
-class _Known:
-    """One objective below its limit; can be pickled, as samplers are."""
-
-    name: str
-    way: _Way
-    limit: float | None
-
-    def __call__(self, params: Mapping[str, Any]) -> float:
-        value = self.way(params)
-        if self.limit is not None and value > self.limit:
-            raise InfeasibleArchitectureError(f"{self.name} is over {self.limit:g}", value)
-        return value
+def _below(limit: float | None, name: str, way: _Way, params: Mapping[str, Any]) -> float:
+    value = way(params)
+    if limit is not None and value > limit:
+        raise InfeasibleArchitectureError(f"{name} is over {limit:g}", value)
+    return value
