@@ -22,9 +22,10 @@ def accuracy_bound(accuracy: float, examples: int) -> float:
         accuracy: Share of examples that were right, 0 to 1.
         examples: How many there were.
     """
-    z2 = 1.96**2
-    spread = math.sqrt(z2 * (accuracy * (1 - accuracy) / examples + z2 / (4 * examples**2)))
-    return max(0.0, (accuracy + z2 / (2 * examples) - spread) / (1 + z2 / examples))
+    from scipy.stats import binomtest
+
+    right = binomtest(round(accuracy * examples), examples)
+    return float(right.proportion_ci(0.95, method="wilson").low)
 
 
 def guaranteed_name(task: str, best: Finalist) -> str:
