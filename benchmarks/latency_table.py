@@ -34,11 +34,11 @@ from optuna_nas.profiling import (
     LatencyJob,
     LatencyPredictor,
     LatencyTable,
-    ModelTimes,
     Quality,
     time_models,
 )
 from optuna_nas.profiling.fitting import fit_relative
+from optuna_nas.profiling.job import held_out, network
 from optuna_nas.space import SearchSpace
 
 SPACES = ("nas_bench_201", "mobile_cnn", "chain_cnn")
@@ -95,10 +95,6 @@ def rows(name: str, found: Mapping[str, Quality]) -> list[list[str]]:
     ]
 
 
-def numbered(times: ModelTimes, what: str, count: int) -> list[float]:
-    return [times.ms[f"{what} {k}"] for k in range(count)]
-
-
 def measure(
     name: str, options: argparse.Namespace
 ) -> tuple[LatencyTable, dict[str, Quality], dict[str, Any]]:
@@ -115,12 +111,11 @@ def measure(
     times = timer(job.models)
     seconds = time.perf_counter() - start
     known = LatencyTable.from_times(job, times)
-    fitted = numbered(times, "network", len(job.fitted))
-    names = [f"held-out network {k}" for k in range(len(job.judged))]
-    first = numbered(times, "held-out network", len(job.judged))
-    second = numbered(
-        timer({key: job.models[key] for key in names}), "held-out network", len(names)
-    )
+    fitted = [times.ms[network(k)] for k in range(len(job.fitted))]
+    names = [held_out(k) for k in range(len(job.judged))]
+    first = [times.ms[name] for name in names]
+    again = timer({name: job.models[name] for name in names})
+    second = [again.ms[name] for name in names]
     measured = list(map(min, first, second))
     found = judge(predictions(known, job.fitted, fitted), job.judged, measured)
     found["(measured again)"] = Quality.of(second, first)
@@ -152,8 +147,8 @@ def speed(known: LatencyTable, space: SearchSpace, seed: int) -> str:
         genotypes[:500],
     ):
         start = time.perf_counter()
-        for network in networks:
-            known.predict(network)
+        for each in networks:
+            known.predict(each)
         times.append((time.perf_counter() - start) / 500 * 1e6)
     whole, first, *_, fifth, again = times
     return f"{whole:.0f}, new {first:.0f} to {fifth:.0f}, met before {again:.0f}"
